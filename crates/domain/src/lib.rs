@@ -1,0 +1,34 @@
+//! What things are and what is allowed: users, roles, permissions, sessions, audit events, pages.
+//!
+//! Nothing here is asynchronous or knows of SQL, HTTP or the environment. Every value is checked when it is parsed,
+//! so that a value which exists is valid: the fields are private, `parse` is the only way in.
+
+mod audit;
+mod avatar_url;
+mod clock;
+mod email;
+mod ids;
+mod invalid;
+mod name;
+mod origin;
+mod page;
+mod password;
+mod permission;
+mod role;
+mod text;
+mod user;
+
+pub use audit::{Action, AuditFilter, AuditLog, Diff, Entity, Event, Word};
+pub use avatar_url::AvatarUrl;
+pub use clock::Clock;
+pub use email::Email;
+pub use ids::{EventId, SessionId, UserId};
+pub use invalid::Invalid;
+pub use name::Name;
+pub use origin::{Origin, RequestId, UserAgent};
+pub use page::{Direction, Limit, Page, Position};
+pub use password::{Password, PasswordAttempt};
+pub use permission::{Grant, Permission, Permissions, grants};
+pub use role::{Role, RoleName, RoleSet};
+pub use text::SearchTerm;
+pub use user::{NewUser, User, UserFilter, UserKey, UserSort};
