@@ -24,3 +24,26 @@ create table sessions (
 
 create index sessions_user_id_idx on sessions (user_id) where ended_at is null;
 create index sessions_expires_at_idx on sessions (expires_at);
+
+-- Who is deactivated or removed is signed out everywhere. A trigger, since it runs once it holds the row of the user: it
+-- sees the session of a sign-in that the change had to wait for, which the statement of the change itself does not.
+create function users_end_sessions() returns trigger
+language plpgsql
+set search_path from current
+as $$
+begin
+  update sessions
+  set
+    ended_at = now(),
+    end_reason = case when new.deleted_at is null then 'deactivated' else 'deleted' end
+  where user_id = new.id
+    and ended_at is null;
+  return null;
+end
+$$;
+
+create trigger users_end_sessions
+after update of is_active, deleted_at on users
+for each row
+when (old.is_active and old.deleted_at is null and not (new.is_active and new.deleted_at is null))
+execute function users_end_sessions();

@@ -1,1 +1,37 @@
-//! placeholder
+//! The shared core: the database and everything that is kept in it.
+//!
+//! - [`Database`] is the lazily made pool; a [`Connection`] runs statements.
+//! - There is one module per aggregate ([`users`], [`sessions`], [`roles`], [`audit_logs`]) with all its SQL as free
+//!   functions that take the connection first.
+//! - Whatever is written goes through one function that writes the audit entry in the same statement. See [`Author`].
+//! - [`passwords`], [`tokens`] and [`refresh`] make and check credentials.
+
+pub mod audit_logs;
+mod audited;
+pub mod config;
+mod connection;
+mod database;
+mod database_url;
+mod error;
+pub mod health;
+pub mod passwords;
+pub mod refresh;
+pub mod roles;
+mod row;
+pub mod secret;
+mod select;
+pub mod sessions;
+mod tls;
+pub mod tokens;
+pub mod users;
+
+pub use audited::Author;
+pub use config::{Config, ConfigError, Environment};
+pub use connection::Connection;
+pub use database::{Database, PoolFigures};
+pub use database_url::DatabaseUrl;
+pub use error::{Constraint, Error};
+pub use tls::connector;
+
+/// The result of everything that talks to the database.
+pub type Result<T> = std::result::Result<T, Error>;

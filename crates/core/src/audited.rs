@@ -1,0 +1,120 @@
+//! The one way to write: a change and its audit entry in a single statement.
+//!
+//! One statement is one transaction and one round trip. Either both are there afterwards or neither, and a change that
+//! hits no row leaves no entry. Nothing else in this crate inserts, updates or deletes; a test reads the sources and
+//! says so.
+
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+use usher_domain::{Event, Origin, SessionId, UserId};
+
+use crate::{Connection, Result, connection::Parameter};
+
+/// Who a change is put down to.
+#[derive(Clone, Copy, Debug)]
+pub struct Author<'a> {
+    user: Option<UserId>,
+    session: Option<SessionId>,
+    origin: &'a Origin,
+}
+
+impl<'a> Author<'a> {
+    /// Returns the author of what nobody in particular did, such as a failed sign-in.
+    pub fn nobody(origin: &'a Origin) -> Self {
+        Self {
+            user: None,
+            session: None,
+            origin,
+        }
+    }
+
+    /// Returns the author of what a user did in a session.
+    pub(crate) fn user(user: UserId, session: SessionId, origin: &'a Origin) -> Self {
+        Self {
+            user: Some(user),
+            session: Some(session),
+            origin,
+        }
+    }
+}
+
+impl Connection {
+    /// Runs a change with its audit entry, and returns the row of the change if it hit one.
+    ///
+    /// `change` is a list of common table expressions. The one called `change` returns the changed row with the
+    /// column `entity_id`; an audit entry is written for it. Any others may lean on it.
+    pub(crate) async fn change(
+        &self,
+        context: &'static str,
+        author: Author<'_>,
+        event: &Event,
+        change: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Row>> {
+        let user = author.user.map(UserId::get);
+        let session = author.session.map(SessionId::get);
+        let user_agent = author
+            .origin
+            .user_agent
+            .as_ref()
+            .map(|agent| agent.as_str());
+        let entry: [(&(dyn ToSql + Sync), Type); 8] = [
+            (&user, Type::INT8),
+            (&event.action.as_str(), Type::TEXT),
+            (&event.entity.as_str(), Type::TEXT),
+            (&event.payload, Type::JSONB),
+            (&author.origin.ip, Type::INET),
+            (&user_agent, Type::TEXT),
+            (&author.origin.request_id.as_str(), Type::TEXT),
+            (&session, Type::UUID),
+        ];
+        let statement = with_entry(change, parameters.len());
+        let parameters: Vec<_> = parameters.iter().cloned().chain(entry).collect();
+        self.row(context, &statement, &parameters).await
+    }
+}
+
+/// Writes the entry behind the change; its parameters follow the `count` ones of the change.
+fn with_entry(change: &str, count: usize) -> String {
+    let [
+        actor,
+        action,
+        entity,
+        payload,
+        ip,
+        user_agent,
+        request,
+        session,
+    ] = std::array::from_fn(|index| count + index + 1);
+    format!(
+        "with {change},
+        entry as (
+          insert into audit_logs (
+            actor_id,
+            action,
+            entity,
+            entity_id,
+            payload,
+            ip,
+            user_agent,
+            request_id,
+            session_id
+          )
+          select
+            ${actor},
+            ${action},
+            ${entity},
+            change.entity_id,
+            ${payload},
+            ${ip},
+            ${user_agent},
+            ${request},
+            ${session}
+          from change
+        )
+        select change.*
+        from change"
+    )
+}

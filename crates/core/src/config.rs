@@ -1,0 +1,255 @@
+//! The configuration of an instance: environment variables only, each checked once at the start.
+
+use std::fmt;
+
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use crate::{DatabaseUrl, passwords::Cost, secret::Secret, tokens::SigningKeys};
+
+/// Says which variable is missing or wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {message}")]
+pub struct ConfigError {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong, and the fix.
+    pub message: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(variable: &'static str, message: impl fmt::Display) -> Self {
+        Self {
+            variable,
+            message: message.to_string(),
+        }
+    }
+}
+
+/// Where an instance runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// Details are kept to the logs. The default.
+    Production,
+    /// On a developer's machine: details are shown, queries are logged.
+    Development,
+}
+
+/// Everything an instance is told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database (`DATABASE_URL`).
+    pub database: DatabaseUrl,
+    /// The keys that sign access tokens (`USHER_SIGNING_KEYS`).
+    pub signing_keys: SigningKeys,
+    /// The secret behind refresh tokens and cursors (`USHER_SECRET`).
+    pub secret: Secret,
+    /// Who signs access tokens: the public origin of the deployment (`USHER_ISSUER`).
+    pub issuer: String,
+    /// Whom access tokens are for (`USHER_AUDIENCE`); the issuer unless told.
+    pub audience: String,
+    /// Where the instance runs (`USHER_ENV`).
+    pub environment: Environment,
+    /// Who knows it sees the details of the health report (`USHER_HEALTH_TOKEN`).
+    pub health_token: Option<String>,
+    /// What hashing a password costs (`USHER_ARGON2`).
+    pub cost: Cost,
+}
+
+impl Config {
+    /// Reads the environment of the process.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables from wherever they are; an empty one counts as missing.
+    pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+        let issuer = issuer(&get)?;
+        Ok(Self {
+            database: database_url("DATABASE_URL", &get)?,
+            signing_keys: required(
+                "USHER_SIGNING_KEYS",
+                &get,
+                "make one with `cargo usher keys`",
+                |text| SigningKeys::parse(text),
+            )?,
+            secret: required(
+                "USHER_SECRET",
+                &get,
+                "make one with `cargo usher keys`",
+                |text| Secret::parse(text),
+            )?,
+            audience: get("USHER_AUDIENCE").unwrap_or_else(|| issuer.clone()),
+            issuer,
+            environment: environment(&get)?,
+            health_token: health_token(&get)?,
+            cost: optional("USHER_ARGON2", &get, |text| Cost::parse(text))?.unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads a connection string from a variable of that name.
+pub fn database_url(
+    variable: &'static str,
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<DatabaseUrl, ConfigError> {
+    let allow_plaintext = match get("USHER_ALLOW_PLAINTEXT_DATABASE").as_deref() {
+        Some("true") => true,
+        None | Some("" | "false") => false,
+        Some(_) => {
+            return Err(ConfigError::new(
+                "USHER_ALLOW_PLAINTEXT_DATABASE",
+                "must be true or false",
+            ));
+        }
+    };
+    let text = get(variable)
+        .filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| {
+            ConfigError::new(
+                variable,
+                "is missing; set it to postgresql://user:password@host:5432/database",
+            )
+        })?;
+    DatabaseUrl::parse(&text, allow_plaintext).map_err(|error| ConfigError::new(variable, error))
+}
+
+fn issuer(get: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+    let refuse = |message| ConfigError::new("USHER_ISSUER", message);
+    let text = get("USHER_ISSUER").ok_or_else(|| {
+        refuse("is missing; set it to the public origin, such as https://id.example.com")
+    })?;
+    let is_origin = url::Url::parse(&text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if is_origin {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(refuse("must be an origin such as https://id.example.com"))
+    }
+}
+
+fn environment(get: impl Fn(&str) -> Option<String>) -> Result<Environment, ConfigError> {
+    match get("USHER_ENV").as_deref() {
+        None | Some("production") => Ok(Environment::Production),
+        Some("development") => Ok(Environment::Development),
+        Some(_) => Err(ConfigError::new(
+            "USHER_ENV",
+            "must be production or development",
+        )),
+    }
+}
+
+fn health_token(get: impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let token = get("USHER_HEALTH_TOKEN");
+    if token.as_ref().is_some_and(|token| token.len() < 16) {
+        return Err(ConfigError::new(
+            "USHER_HEALTH_TOKEN",
+            "must be at least 16 characters",
+        ));
+    }
+    Ok(token)
+}
+
+fn required<T, E: fmt::Display>(
+    variable: &'static str,
+    get: impl Fn(&str) -> Option<String>,
+    hint: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, ConfigError> {
+    optional(variable, get, parse)?
+        .ok_or_else(|| ConfigError::new(variable, format!("is missing; {hint}")))
+}
+
+fn optional<T, E: fmt::Display>(
+    variable: &'static str,
+    get: impl Fn(&str) -> Option<String>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, ConfigError> {
+    get(variable)
+        .map(|text| parse(text.trim()).map_err(|error| ConfigError::new(variable, error)))
+        .transpose()
+}
+
+/// Reads base64 of either alphabet, padded or not: secrets come from many tools.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let alphabet = if text.contains(['-', '_']) {
+        alphabet::URL_SAFE
+    } else {
+        alphabet::STANDARD
+    };
+    GeneralPurpose::new(&alphabet, lenient)
+        .decode(text.trim())
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete() -> Vec<(&'static str, String)> {
+        vec![
+            ("DATABASE_URL", "postgresql://u@localhost/app".to_owned()),
+            ("USHER_SIGNING_KEYS", SigningKeys::generate().unwrap()),
+            ("USHER_SECRET", Secret::generate().unwrap()),
+            ("USHER_ISSUER", "https://id.example.com/".to_owned()),
+        ]
+    }
+
+    fn read(variables: &[(&'static str, String)]) -> Result<Config, ConfigError> {
+        Config::from_variables(|name| {
+            let found = variables.iter().rev().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.clone())
+        })
+    }
+
+    #[test]
+    fn four_variables_are_enough() {
+        let config = read(&complete()).unwrap();
+        assert_eq!(config.issuer, "https://id.example.com");
+        assert_eq!(config.audience, config.issuer);
+        assert_eq!(config.environment, Environment::Production);
+    }
+
+    #[test]
+    fn a_missing_or_wrong_variable_is_named_with_its_fix() {
+        for missing in [
+            "DATABASE_URL",
+            "USHER_SIGNING_KEYS",
+            "USHER_SECRET",
+            "USHER_ISSUER",
+        ] {
+            let mut variables = complete();
+            variables.push((missing, " ".to_owned()));
+            let error = read(&variables).unwrap_err();
+            assert_eq!(error.variable, missing);
+            assert!(error.to_string().contains("is missing; "), "{error}");
+        }
+        for (variable, value) in [
+            ("DATABASE_URL", "mysql://x"),
+            ("USHER_SIGNING_KEYS", "AAAA"),
+            ("USHER_SECRET", "c2hvcnQ"),
+            ("USHER_ISSUER", "id.example.com"),
+            ("USHER_ENV", "staging"),
+            ("USHER_HEALTH_TOKEN", "short"),
+            ("USHER_ARGON2", "m=1,t=1,p=1"),
+            ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
+        ] {
+            let mut variables = complete();
+            variables.push((variable, value.to_owned()));
+            assert_eq!(read(&variables).unwrap_err().variable, variable);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! One connection, and the few ways to run a statement on it.
+//!
+//! Statements are sent unnamed with the types of their parameters: one round trip each, and safe behind every pooler.
+//! Two futures polled together share one round trip, since the driver sends both before it waits.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use deadpool_postgres::Object;
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+
+use crate::{Error, Result};
+
+/// A parameter with the type it is sent as.
+pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The longest that one statement may take before its connection is given up.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection from the pool, which it goes back to when dropped.
+#[derive(Debug)]
+pub struct Connection {
+    client: Option<Object>,
+    unanswered: AtomicUsize,
+}
+
+impl Connection {
+    pub(crate) fn new(client: Object) -> Self {
+        Self {
+            client: Some(client),
+            unanswered: AtomicUsize::new(0),
+        }
+    }
+
+    /// Runs a statement and returns its rows. `context` names it in errors and in the query log.
+    pub(crate) async fn rows(
+        &self,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        let Some(client) = &self.client else {
+            return Err(Error::unavailable("the connection was given up"));
+        };
+        let started = Instant::now();
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let answer =
+            tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(statement, parameters))
+                .await;
+        let answer =
+            answer.map_err(|_| Error::unavailable(format!("{context}: no answer within 3 s")))?;
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        let rows = answer.map_err(|source| Error::from_statement(context, source))?;
+        log(context, statement, started.elapsed(), rows.len());
+        Ok(rows)
+    }
+
+    /// Runs a statement that returns at most one row.
+    pub(crate) async fn row(
+        &self,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Row>> {
+        let rows = self.rows(context, statement, parameters).await?;
+        Ok(rows.into_iter().next())
+    }
+}
+
+impl Drop for Connection {
+    /// Closes the connection when a statement on it was abandoned: its next user would wait for that one's answer.
+    fn drop(&mut self) {
+        if self.unanswered.load(Ordering::Relaxed) > 0
+            && let Some(client) = self.client.take()
+        {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// The query log of development. Parameters are never in it.
+fn log(context: &'static str, statement: &str, took: Duration, rows: usize) {
+    if tracing::enabled!(target: "usher::sql", tracing::Level::DEBUG) {
+        let text = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+        let milliseconds = took.as_secs_f64() * 1000.0;
+        tracing::debug!(target: "usher::sql", "{context} {milliseconds:.1} ms, {rows} rows: {text}");
+    }
+}

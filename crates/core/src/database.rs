@@ -1,0 +1,173 @@
+//! The pool of connections of one instance, made for a life of short bursts between long freezes.
+//!
+//! It connects to nothing until the first statement, so a database that is away at the start poisons nothing. It is
+//! small, and hands out the connection used last. After a pause its connections are not trusted: the instance may have
+//! been frozen while the other end hung up.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
+};
+use once_cell::sync::OnceCell;
+use tokio_postgres::{NoTls, config::SslMode};
+
+use crate::{Connection, DatabaseUrl, Error, Result, tls};
+
+/// Everything from asking for a connection to having it.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2500);
+/// A pool unused for this long is emptied before it is used again.
+const FREEZE: Duration = Duration::from_secs(30);
+/// A connection older than this is replaced, so that load spreads after a failover.
+const MAX_AGE: Duration = Duration::from_secs(300);
+/// A connection idle for longer than this is asked for a sign of life.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The database of this instance. Clones share one pool.
+#[derive(Clone, Debug)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    url: DatabaseUrl,
+    pool: OnceCell<Pool>,
+    /// When a connection was last asked for, in milliseconds of the wall clock: the monotonic one may stand still
+    /// while the instance is frozen.
+    last_use: AtomicU64,
+}
+
+/// How many connections there are.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolFigures {
+    /// The most there may be.
+    pub max: usize,
+    /// Open ones, in use or idle.
+    pub open: usize,
+    /// Idle ones.
+    pub idle: usize,
+    /// Requests waiting for one.
+    pub waiting: usize,
+}
+
+impl Database {
+    /// Makes the pool without connecting.
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                url,
+                pool: OnceCell::new(),
+                last_use: AtomicU64::new(wall_clock_milliseconds()),
+            }),
+        }
+    }
+
+    /// Returns a connection that answers, waiting at most 2.5 seconds.
+    pub async fn connection(&self) -> Result<Connection> {
+        let pool = self.pool()?;
+        self.distrust_after_freeze(pool);
+        let acquired = tokio::time::timeout(ACQUIRE_TIMEOUT, pool.get()).await;
+        let client = acquired.map_err(|_| Error::unavailable("no connection within 2.5 s"))??;
+        Ok(Connection::new(client))
+    }
+
+    /// Runs a read, and once more on a new connection when the first one turned out to be closed.
+    pub async fn read<T>(&self, read: impl AsyncFn(&Connection) -> Result<T>) -> Result<T> {
+        let first = read(&self.connection().await?).await;
+        match first {
+            Err(Error::Unavailable {
+                is_closed: true, ..
+            }) => read(&self.connection().await?).await,
+            other => other,
+        }
+    }
+
+    /// Returns the figures of the pool.
+    pub fn figures(&self) -> PoolFigures {
+        let status = self.shared.pool.get().map(Pool::status);
+        PoolFigures {
+            max: self.shared.url.pool_size,
+            open: status.map_or(0, |status| status.size),
+            idle: status.map_or(0, |status| status.available),
+            waiting: status.map_or(0, |status| status.waiting),
+        }
+    }
+
+    /// Closes connections that have been idle for this long or longer; before a freeze, nobody hangs up for them.
+    pub fn close_idle(&self, idle: Duration) {
+        if let Some(pool) = self.shared.pool.get() {
+            pool.retain(|_, metrics| metrics.last_used() < idle);
+        }
+    }
+
+    fn pool(&self) -> Result<&Pool> {
+        self.shared.pool.get_or_try_init(|| build(&self.shared.url))
+    }
+
+    fn distrust_after_freeze(&self, pool: &Pool) {
+        let now = wall_clock_milliseconds();
+        let before = self.shared.last_use.swap(now, Ordering::Relaxed);
+        if Duration::from_millis(now.abs_diff(before)) > FREEZE {
+            pool.retain(|_, _| false);
+        }
+    }
+}
+
+fn build(url: &DatabaseUrl) -> Result<Pool> {
+    let method = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = if url.driver.get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(url.driver.clone(), NoTls, method)
+    } else {
+        let connector =
+            tls::connector(url).map_err(|error| Error::unavailable(error.to_string()))?;
+        Manager::from_config(url.driver.clone(), connector, method)
+    };
+    Pool::builder(manager)
+        .max_size(url.pool_size)
+        .wait_timeout(Some(url.pool_wait))
+        .create_timeout(Some(ACQUIRE_TIMEOUT))
+        .queue_mode(deadpool_postgres::QueueMode::Lifo)
+        .runtime(Runtime::Tokio1)
+        .pre_recycle(Hook::async_fn(|client, metrics| {
+            let (age, idle) = (metrics.age(), metrics.last_used());
+            Box::pin(check(client, age, idle))
+        }))
+        .build()
+        .map_err(|error| Error::unavailable(error.to_string()))
+}
+
+/// Lets a used connection be used again. Only one that has been idle pays a round trip for it.
+async fn check(
+    client: &mut ClientWrapper,
+    age: Duration,
+    idle: Duration,
+) -> std::result::Result<(), HookError> {
+    if age > MAX_AGE {
+        return Err(HookError::message("too old"));
+    }
+    if idle <= TRUSTED_IDLE {
+        return Ok(());
+    }
+    match tokio::time::timeout(PING_TIMEOUT, client.simple_query("")).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(HookError::Backend(error)),
+        Err(_) => Err(HookError::message("no sign of life")),
+    }
+}
+
+fn wall_clock_milliseconds() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

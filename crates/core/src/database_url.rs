@@ -1,0 +1,334 @@
+//! Connection strings as people have them, made into what the driver understands.
+//!
+//! Strings written for Prisma, libpq or a hosting panel carry parameters that the driver refuses. Each is either
+//! understood here, or refused by its name; the string itself is never shown, since it holds a password.
+
+use std::{borrow::Cow, path::PathBuf, str::FromStr, time::Duration};
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::config::{Host, SslMode};
+
+const DEFAULT_POOL_SIZE: usize = 3;
+
+/// Parameters that the driver understands as they are.
+const PASSED_ON: [&str; 16] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "target_session_attrs",
+    "user",
+];
+
+/// Parameters that ask for what this product does anyway, or that mean something to another client only.
+const NEEDLESS: [&str; 12] = [
+    "client_encoding",
+    "gssencmode",
+    "pgbouncer",
+    "pool_mode",
+    "prepareThreshold",
+    "prepared_statements",
+    "socket_timeout",
+    "sslsni",
+    "statement_cache_size",
+    "supa",
+    "uselibpqcompat",
+    "workaround",
+];
+
+/// Says what is wrong with a connection string.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It is not a connection string at all.
+    #[error(
+        "is not a PostgreSQL connection string such as postgresql://user:password@host:5432/database"
+    )]
+    Malformed,
+    /// A parameter is not known.
+    #[error("has the parameter {0:?}, which is not supported; remove it")]
+    Unknown(String),
+    /// A parameter has a value that cannot be honoured.
+    #[error("has {parameter}={value}, which is not supported; {hint}")]
+    Unsupported {
+        /// The parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+/// A connection string, cleaned and understood.
+#[derive(Clone, Debug)]
+pub struct DatabaseUrl {
+    /// What the driver needs.
+    pub(crate) driver: tokio_postgres::Config,
+    /// The most connections of one instance (`connection_limit`).
+    pub(crate) pool_size: usize,
+    /// How long a request waits for a connection (`pool_timeout`).
+    pub(crate) pool_wait: Duration,
+    /// A file with further certificate authorities (`sslrootcert`).
+    pub(crate) root_certificates: Option<PathBuf>,
+}
+
+/// What the parameters of a string asked for, beside what the driver is told.
+struct Asked {
+    passed_on: Vec<String>,
+    ssl_mode: Option<SslMode>,
+    pool_size: usize,
+    pool_wait: Duration,
+    root_certificates: Option<PathBuf>,
+}
+
+impl DatabaseUrl {
+    /// Reads a connection string; `allow_plaintext` permits a connection without TLS to another machine.
+    pub fn parse(text: &str, allow_plaintext: bool) -> Result<Self, UrlError> {
+        let text = text.trim().trim_matches(['"', '\'']);
+        let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        if !is_url {
+            return Err(UrlError::Malformed);
+        }
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let asked = Asked::read(query)?;
+        let cleaned = match asked.passed_on.as_slice() {
+            [] => base.to_owned(),
+            parameters => format!("{base}?{}", parameters.join("&")),
+        };
+        let mut driver =
+            tokio_postgres::Config::from_str(&cleaned).map_err(|_| UrlError::Malformed)?;
+        if driver.get_hosts().is_empty() && driver.get_hostaddrs().is_empty() {
+            return Err(UrlError::Malformed);
+        }
+        driver.ssl_mode(ssl_mode(&driver, asked.ssl_mode, allow_plaintext));
+        set_timeouts(&mut driver);
+        Ok(Self {
+            driver,
+            pool_size: asked.pool_size,
+            pool_wait: asked.pool_wait,
+            root_certificates: asked.root_certificates,
+        })
+    }
+
+    /// Returns what to hand to the driver for a connection outside the pool, such as a deploy's.
+    pub fn driver(&self) -> &tokio_postgres::Config {
+        &self.driver
+    }
+
+    /// Tells whether the database is on this machine.
+    pub fn is_local(&self) -> bool {
+        is_local(&self.driver)
+    }
+}
+
+impl Asked {
+    fn read(query: &str) -> Result<Self, UrlError> {
+        let mut asked = Self {
+            passed_on: Vec::new(),
+            ssl_mode: None,
+            pool_size: DEFAULT_POOL_SIZE,
+            pool_wait: Duration::from_secs(2),
+            root_certificates: None,
+        };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            asked.take(pair, name, &percent_decode_str(value).decode_utf8_lossy())?;
+        }
+        Ok(asked)
+    }
+
+    fn take(&mut self, pair: &str, name: &str, value: &str) -> Result<(), UrlError> {
+        match name {
+            "sslmode" => self.ssl_mode = Some(parse_ssl_mode(value)?),
+            "connection_limit" => {
+                self.pool_size = parse_number("connection_limit", value, 1..=1000)?
+            }
+            "pool_timeout" => {
+                let seconds = parse_number("pool_timeout", value, 1..=60)?;
+                self.pool_wait = Duration::from_secs(seconds as u64);
+            }
+            "sslrootcert" if value == "system" => {}
+            "sslrootcert" => self.root_certificates = Some(PathBuf::from(value)),
+            "schema" if value == "public" => {}
+            "schema" => {
+                return Err(UrlError::Unsupported {
+                    parameter: "schema",
+                    value: value.to_owned(),
+                    hint: "the tables live in the schema public: use a database of its own",
+                });
+            }
+            "sslaccept" if value == "strict" => {}
+            name if PASSED_ON.contains(&name) => self.passed_on.push(pair.to_owned()),
+            name if NEEDLESS.contains(&name) => {}
+            name => return Err(UrlError::Unknown(name.to_owned())),
+        }
+        Ok(())
+    }
+}
+
+fn parse_number(
+    parameter: &'static str,
+    value: &str,
+    range: std::ops::RangeInclusive<usize>,
+) -> Result<usize, UrlError> {
+    value
+        .parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| UrlError::Unsupported {
+            parameter,
+            value: value.to_owned(),
+            hint: "use a small whole number",
+        })
+}
+
+/// Certificates are always verified with their host name, so that all the stricter modes are one.
+fn parse_ssl_mode(value: &str) -> Result<SslMode, UrlError> {
+    match value {
+        "disable" => Ok(SslMode::Disable),
+        "allow" | "prefer" => Ok(SslMode::Prefer),
+        "require" | "verify-ca" | "verify-full" => Ok(SslMode::Require),
+        _ => Err(UrlError::Unsupported {
+            parameter: "sslmode",
+            value: value.to_owned(),
+            hint: "use verify-full, and sslrootcert for a private certificate authority",
+        }),
+    }
+}
+
+/// Decides on TLS: always to another machine, and on this one when asked for.
+fn ssl_mode(
+    driver: &tokio_postgres::Config,
+    asked: Option<SslMode>,
+    allow_plaintext: bool,
+) -> SslMode {
+    let is_free = is_local(driver) || allow_plaintext;
+    match asked {
+        Some(SslMode::Require) => SslMode::Require,
+        Some(mode) if is_free => mode,
+        None if is_local(driver) => SslMode::Disable,
+        _ => SslMode::Require,
+    }
+}
+
+fn is_local(driver: &tokio_postgres::Config) -> bool {
+    let addresses_are_local = driver
+        .get_hostaddrs()
+        .iter()
+        .all(std::net::IpAddr::is_loopback);
+    addresses_are_local
+        && driver.get_hosts().iter().all(|host| match host {
+            Host::Tcp(name) => {
+                let name: Cow<'_, str> = name.trim_matches(['[', ']']).into();
+                name == "localhost"
+                    || name
+                        .parse()
+                        .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+            }
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        })
+}
+
+/// Bounds how long a dead network goes unnoticed.
+fn set_timeouts(driver: &mut tokio_postgres::Config) {
+    if driver.get_connect_timeout().is_none() {
+        driver.connect_timeout(Duration::from_millis(2500));
+    }
+    driver.keepalives_idle(Duration::from_secs(30));
+    driver.tcp_user_timeout(Duration::from_secs(10));
+    if driver.get_application_name().is_none() {
+        driver.application_name("usher");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DatabaseUrl, UrlError> {
+        DatabaseUrl::parse(text, false)
+    }
+
+    #[test]
+    fn a_prisma_string_is_understood() {
+        let url = parse(
+            "\"postgresql://u:p%40w@db.example.com:6543/app?pgbouncer=true&connection_limit=5&schema=public&sslmode=verify-full&pool_timeout=10&statement_cache_size=0\"\n",
+        )
+        .unwrap();
+        assert_eq!(url.pool_size, 5);
+        assert_eq!(url.pool_wait, Duration::from_secs(10));
+        assert_eq!(url.driver.get_ssl_mode(), SslMode::Require);
+        assert_eq!(url.driver.get_password(), Some(&b"p@w"[..]));
+        assert_eq!(url.driver.get_dbname(), Some("app"));
+    }
+
+    #[test]
+    fn another_machine_is_spoken_to_by_tls_whatever_the_string_says() {
+        for query in [
+            "",
+            "?sslmode=disable",
+            "?sslmode=prefer",
+            "?sslmode=allow",
+            "?sslmode=require",
+        ] {
+            let text = format!("postgres://u:p@db.example.com/app{query}");
+            assert_eq!(
+                parse(&text).unwrap().driver.get_ssl_mode(),
+                SslMode::Require,
+                "{query}"
+            );
+        }
+        let open = DatabaseUrl::parse("postgres://u@10.0.0.5/app?sslmode=disable", true).unwrap();
+        assert_eq!(open.driver.get_ssl_mode(), SslMode::Disable);
+    }
+
+    #[test]
+    fn this_machine_may_do_without_tls() {
+        for host in ["localhost", "127.0.0.1", "[::1]", "%2Ftmp%2Fsocket"] {
+            let url = parse(&format!("postgres://u@{host}/app")).unwrap();
+            assert_eq!(url.driver.get_ssl_mode(), SslMode::Disable, "{host}");
+            assert!(url.is_local());
+        }
+        let url = parse("postgres://u@localhost/app?sslmode=verify-ca").unwrap();
+        assert_eq!(url.driver.get_ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_named_and_the_password_is_not() {
+        for (query, named) in [
+            ("schema=other", "schema=other"),
+            ("sslmode=no-verify", "sslmode=no-verify"),
+            ("connection_limit=0", "connection_limit=0"),
+            ("sslcert=x", "sslcert"),
+            ("hello=1", "hello"),
+        ] {
+            let error = parse(&format!("postgres://u:hunter2@h/app?{query}"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(named) && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+        for text in [
+            "",
+            "mysql://u@h/d",
+            "postgres://",
+            "host=localhost dbname=app",
+            "postgres://u:hunter2@h:x/app",
+        ] {
+            assert_eq!(parse(text).unwrap_err(), UrlError::Malformed, "{text}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What can go wrong between a function and its database.
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+/// A rule of the schema that refused a change; the constraint's name says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// Another user has the e-mail address.
+    EmailTaken,
+    /// A role is not registered.
+    UnknownRole,
+    /// The last active admin must stay one.
+    LastAdmin,
+}
+
+impl Constraint {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "users_email_key" => Some(Self::EmailTaken),
+            "users_roles_fkey" => Some(Self::UnknownRole),
+            "users_last_admin_check" => Some(Self::LastAdmin),
+            _ => None,
+        }
+    }
+}
+
+/// An error of the core.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The schema refused the change, and nothing was written.
+    #[error("refused by a constraint: {0:?}")]
+    Conflict(Constraint),
+    /// A stored value breaks the rules of its type.
+    #[error("column {column} holds a value that breaks its rules: {reason}")]
+    Corrupt {
+        /// The column.
+        column: &'static str,
+        /// The rule.
+        reason: String,
+    },
+    /// The database cannot answer now; the same request may succeed later.
+    #[error("the database is unavailable: {reason}")]
+    Unavailable {
+        /// What was seen; it names no secret.
+        reason: String,
+        /// Whether the connection was found closed before anything was answered.
+        is_closed: bool,
+    },
+    /// This instance has more to do than it can; the same request may succeed later.
+    #[error("too much is waiting for {0}")]
+    Busy(&'static str),
+    /// The database refused a statement.
+    #[error("{context} failed")]
+    Driver {
+        /// The statement, by name.
+        context: &'static str,
+        /// What the driver said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The operating system gave no random numbers, or a library failed.
+    #[error("{0} failed")]
+    Crypto(&'static str),
+}
+
+impl Error {
+    pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
+            is_closed: false,
+        }
+    }
+
+    pub(crate) fn corrupt(column: &'static str, reason: impl ToString) -> Self {
+        Self::Corrupt {
+            column,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Sorts an error of the driver by what the caller can do about it.
+    pub(crate) fn from_statement(context: &'static str, source: tokio_postgres::Error) -> Self {
+        let Some(database_error) = source.as_db_error() else {
+            if source.is_closed() || is_transport(&source) {
+                return Self::Unavailable {
+                    reason: describe(&source),
+                    is_closed: true,
+                };
+            }
+            return Self::Driver { context, source };
+        };
+        if let Some(constraint) = database_error.constraint().and_then(Constraint::named) {
+            return Self::Conflict(constraint);
+        }
+        if is_passing(database_error.code()) {
+            return Self::Unavailable {
+                reason: describe(&source),
+                is_closed: *database_error.code() == SqlState::ADMIN_SHUTDOWN,
+            };
+        }
+        Self::Driver { context, source }
+    }
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(source) => Self::unavailable(describe(&source)),
+            other => Self::unavailable(other.to_string()),
+        }
+    }
+}
+
+fn is_transport(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+}
+
+/// Tells whether the same statement may succeed a moment later, or once the schema is deployed.
+fn is_passing(state: &SqlState) -> bool {
+    let class = state.code().get(..2).unwrap_or_default();
+    // Connection, transaction rollback, resources, operator intervention, system.
+    matches!(class, "08" | "40" | "53" | "57" | "58")
+        || *state == SqlState::LOCK_NOT_AVAILABLE
+        || *state == SqlState::READ_ONLY_SQL_TRANSACTION
+        // The schema is older than this build: deploy the migrations.
+        || *state == SqlState::UNDEFINED_TABLE
+        || *state == SqlState::UNDEFINED_COLUMN
+}
+
+/// Returns what the driver said with its causes, on one line.
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    let mut text = match error.as_db_error() {
+        Some(database_error) => format!(
+            "{} ({})",
+            database_error.message(),
+            database_error.code().code()
+        ),
+        None => error.to_string(),
+    };
+    let mut source = std::error::Error::source(error).filter(|_| error.as_db_error().is_none());
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

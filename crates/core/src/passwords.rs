@@ -1,0 +1,349 @@
+//! Hashing and checking passwords with argon2id, away from the threads that serve requests.
+//!
+//! One hash at a time per processor: a hash needs 19 MiB and all of a core, so more of them at once only make all of
+//! them late. Those who wait stand in a short queue; beyond it the answer is [`Error::Busy`].
+
+use std::{num::NonZero, sync::Arc, thread};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHash as Phc, PasswordHasher, PasswordVerifier, Version,
+};
+use tokio::sync::Semaphore;
+use usher_domain::{Password, PasswordAttempt};
+
+use crate::{Error, Result, secret::random};
+
+/// How many may wait for each processor.
+const QUEUE_PER_PROCESSOR: usize = 16;
+/// What a stored hash may ask for, so that a forged one cannot stop an instance.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 8;
+
+/// What hashing a password costs (ASVS 5.0.0, 11.4.2 and appendix C).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost(Params);
+
+impl Cost {
+    /// Reads a cost such as `m=19456,t=2,p=1`, the default: memory in KiB, passes, lanes.
+    ///
+    /// It is never below what OWASP holds for the least: 19456/2/1, or 47104/1/1, or 12288/3/1.
+    pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+        let mut values = [0; 3];
+        let mut parts = text.split(',');
+        for (value, name) in values.iter_mut().zip(["m=", "t=", "p="]) {
+            let number = parts.next().and_then(|part| part.trim().strip_prefix(name));
+            *value = number
+                .and_then(|number| number.parse().ok())
+                .ok_or("must look like m=19456,t=2,p=1")?;
+        }
+        let [memory, passes, lanes] = values;
+        let is_enough = matches!(
+            (memory, passes),
+            (47_104.., 1..) | (19_456.., 2..) | (12_288.., 3..)
+        );
+        let is_bearable =
+            memory <= MAX_MEMORY_KIB && passes <= MAX_PASSES && (1..=MAX_LANES).contains(&lanes);
+        if parts.next().is_some() || !is_enough || !is_bearable {
+            return Err("must be at least m=19456,t=2,p=1, and at most m=262144,t=16,p=8");
+        }
+        Params::new(memory, passes, lanes, None)
+            .map(Self)
+            .map_err(|_| "is not a cost that argon2 knows")
+    }
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self(Params::DEFAULT)
+    }
+}
+
+/// A hashed password as it is stored: a PHC string.
+#[derive(Clone)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What checking a password showed.
+pub struct Verdict {
+    /// Whether it was the right one.
+    pub is_right: bool,
+    /// A hash at today's cost, when the stored one was made at another.
+    pub rehashed: Option<PasswordHash>,
+}
+
+/// Hashes and checks passwords. Clones share one queue.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    cost: Cost,
+    processors: usize,
+    queue: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+impl Passwords {
+    /// Makes the queue; nothing runs before it is needed.
+    pub fn new(cost: Cost) -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            cost,
+            processors,
+            queue: Arc::new(Semaphore::new(processors * (QUEUE_PER_PROCESSOR + 1))),
+            turns: Arc::new(Semaphore::new(processors)),
+        }
+    }
+
+    /// Returns how many hashes run at once.
+    pub fn processors(&self) -> usize {
+        self.processors
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash> {
+        let cost = self.cost.clone();
+        self.in_turn(move || hash(&cost, password.expose())).await
+    }
+
+    /// Checks a password against the stored hash. Without one it takes the same time and is wrong.
+    pub async fn verify(
+        &self,
+        attempt: PasswordAttempt,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict> {
+        let cost = self.cost.clone();
+        self.in_turn(move || verify(&cost, attempt.expose(), stored.as_ref()))
+            .await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let busy = |_| Error::Busy("password hashing");
+        let _place = self.queue.try_acquire().map_err(busy)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| Error::Crypto("the queue of password hashing"))?;
+        // The turn ends with the work, also when nobody waits for it any more.
+        let worker = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        worker
+            .await
+            .map_err(|_| Error::Crypto("password hashing"))?
+    }
+}
+
+fn hasher(cost: &Cost) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.0.clone())
+}
+
+fn hash(cost: &Cost, password: &str) -> Result<PasswordHash> {
+    let salt = random::<16>()?;
+    let hash = hasher(cost).hash_password_with_salt(password.as_bytes(), &salt);
+    let hash = hash.map_err(|_| Error::Crypto("argon2id"))?;
+    Ok(PasswordHash(hash.to_string()))
+}
+
+fn verify(cost: &Cost, password: &str, stored: Option<&PasswordHash>) -> Result<Verdict> {
+    let known = stored.and_then(|stored| Stored::read(stored.as_str()));
+    let Some(known) = known else {
+        if stored.is_some() {
+            tracing::error!("a stored password hash cannot be read: its owner cannot sign in");
+        }
+        hash(cost, password)?;
+        return Ok(Verdict {
+            is_right: false,
+            rehashed: None,
+        });
+    };
+    let hasher = Argon2::new(known.algorithm, known.version, known.params.clone());
+    let is_right = hasher
+        .verify_password(password.as_bytes(), &known.phc)
+        .is_ok();
+    let rehashed = if is_right && !known.is_of(cost) {
+        Some(hash(cost, password)?)
+    } else {
+        None
+    };
+    Ok(Verdict { is_right, rehashed })
+}
+
+/// A stored hash that was understood and asks for no more than an instance can give.
+struct Stored {
+    phc: Phc,
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+}
+
+impl Stored {
+    fn read(text: &str) -> Option<Self> {
+        let phc = Phc::new(text).ok()?;
+        let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
+        let version = phc.version.map_or(Some(Version::V0x10), |version| {
+            Version::try_from(version).ok()
+        })?;
+        let params = Params::try_from(&phc).ok()?;
+        let is_bearable = params.m_cost() <= MAX_MEMORY_KIB
+            && params.t_cost() <= MAX_PASSES
+            && params.p_cost() <= MAX_LANES;
+        is_bearable.then_some(Self {
+            phc,
+            algorithm,
+            version,
+            params,
+        })
+    }
+
+    fn is_of(&self, cost: &Cost) -> bool {
+        let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        self.algorithm == Algorithm::Argon2id
+            && self.version == Version::V0x13
+            && costs(&self.params) == costs(&cost.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &str = "correct horse battery staple";
+
+    fn attempt(text: &str) -> PasswordAttempt {
+        PasswordAttempt::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_is_found_right_by_its_hash() {
+        let passwords = Passwords::new(Cost::default());
+        let stored = passwords
+            .hash(Password::parse(PASSWORD).unwrap())
+            .await
+            .unwrap();
+        assert!(
+            stored
+                .as_str()
+                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{}",
+            stored.as_str()
+        );
+        let right = passwords
+            .verify(attempt(PASSWORD), Some(stored.clone()))
+            .await
+            .unwrap();
+        assert!(right.is_right && right.rehashed.is_none());
+        let wrong = passwords
+            .verify(attempt("another"), Some(stored))
+            .await
+            .unwrap();
+        assert!(!wrong.is_right);
+        assert!(
+            !passwords
+                .verify(attempt(PASSWORD), None)
+                .await
+                .unwrap()
+                .is_right
+        );
+    }
+
+    #[tokio::test]
+    async fn every_byte_of_a_long_password_counts() {
+        let passwords = Passwords::new(Cost::default());
+        let long = "a".repeat(256);
+        let stored = passwords
+            .hash(Password::parse(&long).unwrap())
+            .await
+            .unwrap();
+        for length in [72, 199, 255] {
+            let mut other = long.clone();
+            other.replace_range(length..=length, "b");
+            assert!(
+                !passwords
+                    .verify(attempt(&other), Some(stored.clone()))
+                    .await
+                    .unwrap()
+                    .is_right
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_renewed() {
+        let older = Passwords::new(Cost::parse("m=12288,t=3,p=1").unwrap());
+        let stored = older
+            .hash(Password::parse(PASSWORD).unwrap())
+            .await
+            .unwrap();
+        let verdict = Passwords::new(Cost::default())
+            .verify(attempt(PASSWORD), Some(stored))
+            .await
+            .unwrap();
+        assert!(verdict.is_right);
+        assert!(verdict.rehashed.unwrap().as_str().contains("m=19456,t=2"));
+    }
+
+    #[tokio::test]
+    async fn a_broken_or_greedy_hash_is_wrong_and_harmless() {
+        let passwords = Passwords::new(Cost::default());
+        for text in [
+            "",
+            "x",
+            "$argon2id$",
+            "$2b$12$abcdefghijklmnopqrstuv",
+            "$argon2id$v=19$m=4294967295,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$argon2id$v=19$m=19456,t=4294967295,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+        ] {
+            let stored = Some(PasswordHash::new(text.to_owned()));
+            assert!(
+                !passwords
+                    .verify(attempt(PASSWORD), stored)
+                    .await
+                    .unwrap()
+                    .is_right,
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_at_once() {
+        let mut passwords = Passwords::new(Cost::default());
+        passwords.queue = Arc::new(Semaphore::new(0));
+        let error = passwords.verify(attempt(PASSWORD), None).await.err();
+        assert!(matches!(error, Some(Error::Busy(_))));
+    }
+
+    #[test]
+    fn a_cost_below_the_floor_is_refused() {
+        for text in [
+            "m=19456,t=2,p=1",
+            "m=47104,t=1,p=1",
+            "m=12288,t=3,p=2",
+            "m=262144, t=16, p=8",
+        ] {
+            assert!(Cost::parse(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "m=19456",
+            "m=19455,t=2,p=1",
+            "m=1,t=1,p=1",
+            "m=19456,t=2,p=0",
+            "m=19456,t=2,p=1,x=1",
+            "t=2,m=19456,p=1",
+            "m=262145,t=1,p=1",
+        ] {
+            assert!(Cost::parse(text).is_err(), "{text}");
+        }
+    }
+}

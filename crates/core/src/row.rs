@@ -1,0 +1,77 @@
+//! Reading rows by the names of their columns, and what is stored back into its types.
+
+use time::OffsetDateTime;
+use tokio_postgres::{Row, types::FromSql};
+use usher_domain::{AvatarUrl, Email, Invalid, Name, Permissions, RoleName, RoleSet, User, UserId};
+
+use crate::{Error, Result};
+
+/// The columns that [`user`] reads.
+pub(crate) const USER_COLUMNS: &str = "
+  users.id,
+  users.name,
+  users.email,
+  users.roles,
+  users.is_active,
+  users.avatar_url,
+  users.version,
+  users.created_at,
+  users.updated_at";
+
+/// Reads one column.
+pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {
+    row.try_get(column)
+        .map_err(|error| Error::corrupt(column, error))
+}
+
+/// Reads one column and checks it again.
+pub(crate) fn parse<T>(
+    row: &Row,
+    column: &'static str,
+    parse: impl FnOnce(&str) -> std::result::Result<T, Invalid>,
+) -> Result<T> {
+    parse(get(row, column)?).map_err(|error| Error::corrupt(column, error))
+}
+
+/// Reads a user.
+pub(crate) fn user(row: &Row) -> Result<User> {
+    let avatar_url: Option<&str> = get(row, "avatar_url")?;
+    let roles: Vec<&str> = get(row, "roles")?;
+    let roles = roles
+        .into_iter()
+        .map(RoleName::parse)
+        .collect::<std::result::Result<_, _>>();
+    Ok(User {
+        id: UserId::new(get(row, "id")?),
+        name: parse(row, "name", Name::parse)?,
+        email: parse(row, "email", Email::parse)?,
+        roles: roles
+            .and_then(RoleSet::new)
+            .map_err(|error| Error::corrupt("roles", error))?,
+        is_active: get(row, "is_active")?,
+        avatar_url: avatar_url
+            .map(AvatarUrl::parse)
+            .transpose()
+            .map_err(|error| Error::corrupt("avatar_url", error))?,
+        version: get(row, "version")?,
+        created_at: get(row, "created_at")?,
+        updated_at: get(row, "updated_at")?,
+    })
+}
+
+/// Reads permissions; those that this build does not know allow nothing.
+pub(crate) fn permissions(row: &Row) -> Result<Permissions> {
+    let names: Vec<&str> = get(row, "permissions")?;
+    Ok(names.into_iter().collect())
+}
+
+/// Writes a time as the key of a position: microseconds since 1970, which is what the database keeps of it.
+pub(crate) fn time_key(time: OffsetDateTime) -> String {
+    time.unix_timestamp_nanos().div_euclid(1000).to_string()
+}
+
+/// Reads a time as [`time_key`] writes it.
+pub(crate) fn time_of(key: &str) -> Option<OffsetDateTime> {
+    let microseconds: i128 = key.parse().ok()?;
+    OffsetDateTime::from_unix_timestamp_nanos(microseconds.checked_mul(1000)?).ok()
+}

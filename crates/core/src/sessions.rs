@@ -1,0 +1,269 @@
+//! Sessions: from sign-in to sign-out, with the rotation of refresh tokens between.
+//!
+//! Whatever a token says, every request asks here whether the session is alive and what its user may do now.
+
+use time::OffsetDateTime;
+use tokio_postgres::{Row, types::Type};
+use usher_domain::{Action, Entity, Event, Origin, Permissions, SessionId, User, UserId};
+use uuid::Builder;
+
+use crate::{
+    Author, Connection, Result,
+    connection::Parameter,
+    passwords::PasswordHash,
+    refresh::RefreshToken,
+    roles::PERMISSIONS_OF_USER,
+    row::{self, USER_COLUMNS},
+    secret::{Secret, random},
+    tokens::Principal,
+};
+
+mod rotation;
+
+pub use rotation::{Rotation, rotate};
+
+/// How long a session lasts from sign-in, in days (ASVS 5.0.0, 7.3.2).
+pub const LIFETIME_DAYS: i32 = 30;
+/// How long a session lasts without a refresh, in days (ASVS 5.0.0, 7.3.1).
+pub const IDLE_DAYS: i32 = 14;
+
+/// Somebody whose session is alive, with what they may do now.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The user.
+    pub user: User,
+    /// What the roles of the user allow.
+    pub permissions: Permissions,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl Actor {
+    /// Returns the actor as the author of a change.
+    pub fn author<'a>(&self, origin: &'a Origin) -> Author<'a> {
+        Author::user(self.user.id, self.session, origin)
+    }
+}
+
+/// A session with the token that prolongs it.
+pub struct Session {
+    /// The session.
+    pub id: SessionId,
+    /// The user.
+    pub user: User,
+    /// The refresh token in force.
+    pub refresh: RefreshToken,
+    /// When the user gave the password.
+    pub authenticated_at: OffsetDateTime,
+}
+
+impl Session {
+    fn read(row: &Row, refresh: RefreshToken) -> Result<Self> {
+        Ok(Self {
+            id: refresh.session(),
+            user: row::user(row)?,
+            refresh,
+            authenticated_at: row::get(row, "authenticated_at")?,
+        })
+    }
+
+    /// Returns whom an access token of this session is for.
+    pub fn principal(&self) -> Principal {
+        Principal {
+            user: self.user.id,
+            session: self.id,
+        }
+    }
+}
+
+/// Returns who the caller is now, or `None` when the session or the account is no longer alive.
+pub async fn authorise(connection: &Connection, principal: Principal) -> Result<Option<Actor>> {
+    let statement = format!(
+        "select {USER_COLUMNS}, {PERMISSIONS_OF_USER}
+        from sessions
+        join users on users.id = sessions.user_id
+        where sessions.id = $1
+          and sessions.user_id = $2
+          and sessions.ended_at is null
+          and sessions.expires_at > now()
+          and users.is_active
+          and users.deleted_at is null"
+    );
+    let parameters: &[Parameter<'_>] = &[
+        (&principal.session.get(), Type::UUID),
+        (&principal.user.get(), Type::INT8),
+    ];
+    let row = connection.row("authorise", &statement, parameters).await?;
+    row.map(|row| {
+        Ok(Actor {
+            user: row::user(&row)?,
+            permissions: row::permissions(&row)?,
+            session: principal.session,
+        })
+    })
+    .transpose()
+}
+
+/// Begins a session for a user whose password was right, or returns `None` when the account was changed meanwhile.
+///
+/// The row of the user is locked against a deactivation or a new password that runs at the same time.
+pub async fn start(
+    connection: &Connection,
+    origin: &Origin,
+    user: UserId,
+    checked: &PasswordHash,
+    rehashed: Option<&PasswordHash>,
+) -> Result<Option<Session>> {
+    let change = format!(
+        "account as (
+          select {USER_COLUMNS}
+          from users
+          where id = $2
+            and password = $4
+            and is_active
+            and deleted_at is null
+          for no key update
+        ),
+        session as (
+          insert into sessions (
+            id,
+            user_id,
+            refresh_hash,
+            expires_at,
+            ip,
+            user_agent
+          )
+          select $1, account.id, $3, now() + make_interval(days => $5), $6, $7
+          from account
+          returning created_at
+        ),
+        rehashed as (
+          update users
+          set password = $8
+          from account
+          where users.id = account.id
+            and $8 is not null
+        ),
+        change as (
+          select account.*, account.id as entity_id, session.created_at as authenticated_at
+          from account
+          cross join session
+        )"
+    );
+    let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
+    let refresh = RefreshToken::first(id)?;
+    let refresh_hash = refresh.hash();
+    let event = Event::new(Action::Login, Entity::User).with_session(id);
+    let user_agent = origin
+        .user_agent
+        .as_ref()
+        .map(usher_domain::UserAgent::as_str);
+    let parameters: &[Parameter<'_>] = &[
+        (&id.get(), Type::UUID),
+        (&user.get(), Type::INT8),
+        (&refresh_hash.as_slice(), Type::BYTEA),
+        (&checked.as_str(), Type::TEXT),
+        (&LIFETIME_DAYS, Type::INT4),
+        (&origin.ip, Type::INET),
+        (&user_agent, Type::TEXT),
+        (&rehashed.map(PasswordHash::as_str), Type::TEXT),
+    ];
+    let author = Author::user(user, id, origin);
+    let row = connection
+        .change("start session", author, &event, &change, parameters)
+        .await?;
+    row.map(|row| Session::read(&row, refresh)).transpose()
+}
+
+/// Why a sign-in failed, as the audit log keeps it. The caller is told less.
+#[derive(Clone, Copy, Debug)]
+pub enum LoginFailure {
+    /// Nobody has the address.
+    UnknownAccount,
+    /// The password is another.
+    WrongPassword,
+    /// The account may not sign in.
+    InactiveAccount,
+}
+
+/// Writes down a sign-in that failed. What was typed is not kept: it may be a password in the wrong field.
+pub async fn record_failure(
+    connection: &Connection,
+    origin: &Origin,
+    user: Option<UserId>,
+    failure: LoginFailure,
+) -> Result<()> {
+    let reason = match failure {
+        LoginFailure::UnknownAccount => "unknown-account",
+        LoginFailure::WrongPassword => "wrong-password",
+        LoginFailure::InactiveAccount => "inactive-account",
+    };
+    let event = Event::new(Action::LoginFailed, Entity::User)
+        .with_payload(serde_json::json!({ "reason": reason }));
+    let user = user.map(UserId::get);
+    let change = "change as (select $1::bigint as entity_id)";
+    connection
+        .change(
+            "record failure",
+            Author::nobody(origin),
+            &event,
+            change,
+            &[(&user, Type::INT8)],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Ends the session of the actor.
+pub async fn end(connection: &Connection, origin: &Origin, actor: &Actor) -> Result<()> {
+    let event = Event::new(Action::Logout, Entity::User).with_session(actor.session);
+    end_as(
+        connection,
+        actor.author(origin),
+        actor.session,
+        "logout",
+        &event,
+    )
+    .await
+}
+
+/// Ends the session that a refresh token belongs to; a token that belongs to none changes nothing (RFC 7009, 2.2).
+pub async fn end_by_token(
+    connection: &Connection,
+    origin: &Origin,
+    token: &RefreshToken,
+    secret: &Secret,
+) -> Result<()> {
+    let Some(stored) = rotation::find(connection, token.session()).await? else {
+        return Ok(());
+    };
+    if !stored.is_reached_from(token, secret) {
+        return Ok(());
+    }
+    let event = Event::new(Action::Logout, Entity::User).with_session(token.session());
+    let author = Author::user(stored.user_id, token.session(), origin);
+    end_as(connection, author, token.session(), "logout", &event).await
+}
+
+async fn end_as(
+    connection: &Connection,
+    author: Author<'_>,
+    session: SessionId,
+    reason: &str,
+    event: &Event,
+) -> Result<()> {
+    let change = "change as (
+          update sessions
+          set
+            ended_at = now(),
+            end_reason = $2
+          where id = $1
+            and ended_at is null
+          returning user_id as entity_id
+        )";
+    let parameters: &[Parameter<'_>] = &[(&session.get(), Type::UUID), (&reason, Type::TEXT)];
+    connection
+        .change("end session", author, event, change, parameters)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Access tokens: compact JWTs signed with ES256 (RFC 7515, RFC 9068), read as strictly as they are written.
+//!
+//! One algorithm, one type, our own keys: a header that says anything more is refused (RFC 8725). A token that is
+//! valid says who somebody was five minutes ago at most; each request asks the database who they are now.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    digest,
+    rand::SystemRandom,
+    signature::{self, EcdsaKeyPair, KeyPair, UnparsedPublicKey},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+use usher_domain::{SessionId, UserId};
+
+use crate::{Config, Error, Result, config::decode_base64, secret::random};
+
+/// How long an access token is valid.
+pub const LIFETIME: Duration = Duration::minutes(5);
+/// How far the clocks of two instances may be apart.
+const LEEWAY: Duration = Duration::seconds(30);
+const MAX_LENGTH: usize = 4096;
+
+/// Who a valid access token says the caller is; what the caller may do now is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+/// RFC 9068, section 2.2; `sid` as in OpenID Connect Front-Channel Logout.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    sid: String,
+    jti: String,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+    amr: Vec<String>,
+}
+
+/// The keys that sign access tokens: the first signs, all are accepted and published.
+#[derive(Clone, Debug)]
+pub struct SigningKeys(Arc<[SigningKey]>);
+
+#[derive(Debug)]
+struct SigningKey {
+    id: String,
+    pair: EcdsaKeyPair,
+    coordinates: [String; 2],
+}
+
+impl SigningKeys {
+    /// Reads keys: PKCS #8 in base64, with commas between them.
+    pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+        let keys = text.split(',').map(SigningKey::parse);
+        let keys: Vec<_> = keys.collect::<std::result::Result<_, _>>()?;
+        Ok(Self(keys.into()))
+    }
+
+    /// Returns a new key in the form that [`SigningKeys::parse`] reads.
+    pub fn generate() -> Result<String> {
+        let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new());
+        let document = document.map_err(|_| Error::Crypto("making a signing key"))?;
+        Ok(URL_SAFE_NO_PAD.encode(document.as_ref()))
+    }
+
+    /// Returns the public halves as a JSON Web Key Set (RFC 7517).
+    pub fn public(&self) -> Value {
+        let keys: Vec<_> = self.0.iter().map(SigningKey::public).collect();
+        json!({ "keys": keys })
+    }
+
+    fn find(&self, id: &str) -> Option<&SigningKey> {
+        self.0.iter().find(|key| key.id == id)
+    }
+}
+
+impl SigningKey {
+    fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+        const UNREADABLE: &str =
+            "holds no P-256 key in PKCS #8 and base64; make one with `cargo usher keys`";
+        let document = decode_base64(text).ok_or(UNREADABLE)?;
+        let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &document, &SystemRandom::new())
+            .map_err(|_| UNREADABLE)?;
+        // SEC 1, section 2.3.3: an uncompressed point is 4, x and y.
+        let point = pair.public_key().as_ref();
+        let (x, y) = point
+            .get(1..)
+            .and_then(|rest| rest.split_at_checked(32))
+            .ok_or(UNREADABLE)?;
+        let coordinates = [x, y].map(|coordinate| URL_SAFE_NO_PAD.encode(coordinate));
+        Ok(Self {
+            id: thumbprint(&coordinates),
+            pair,
+            coordinates,
+        })
+    }
+
+    fn public(&self) -> Value {
+        let [x, y] = &self.coordinates;
+        json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.id, "use": "sig", "alg": "ES256" })
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let key =
+            UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, self.pair.public_key());
+        key.verify(message, signature).is_ok()
+    }
+}
+
+/// RFC 7638, section 3: the members that make the key, in the order of their names.
+fn thumbprint([x, y]: &[String; 2]) -> String {
+    let text = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
+}
+
+/// Makes and checks access tokens.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    keys: SigningKeys,
+    issuer: Arc<str>,
+    audience: Arc<str>,
+}
+
+impl Tokens {
+    /// Takes what a configuration says of tokens.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            keys: config.signing_keys.clone(),
+            issuer: config.issuer.as_str().into(),
+            audience: config.audience.as_str().into(),
+        }
+    }
+
+    /// Returns the keys.
+    pub fn keys(&self) -> &SigningKeys {
+        &self.keys
+    }
+
+    /// Makes a token for a session that was begun by a password at `authenticated_at`.
+    pub fn issue(
+        &self,
+        principal: Principal,
+        authenticated_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<String> {
+        let claims = Claims {
+            iss: self.issuer.to_string(),
+            aud: self.audience.to_string(),
+            sub: principal.user.to_string(),
+            sid: principal.session.to_string(),
+            jti: URL_SAFE_NO_PAD.encode(random::<16>()?),
+            iat: now.unix_timestamp(),
+            exp: (now + LIFETIME).unix_timestamp(),
+            auth_time: authenticated_at.unix_timestamp(),
+            amr: vec!["pwd".to_owned()],
+        };
+        self.sign(&claims)
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<String> {
+        let fails = || Error::Crypto("signing an access token");
+        let key = self.keys.0.first().ok_or_else(fails)?;
+        let header = Header {
+            alg: "ES256".to_owned(),
+            typ: "at+jwt".to_owned(),
+            kid: key.id.clone(),
+        };
+        let header = serde_json::to_vec(&header).map_err(|_| fails())?;
+        let claims = serde_json::to_vec(claims).map_err(|_| fails())?;
+        let mut token = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(claims)
+        );
+        let signature = key
+            .pair
+            .sign(&SystemRandom::new(), token.as_bytes())
+            .map_err(|_| fails())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        Ok(token)
+    }
+
+    /// Returns who a token says the caller is, or `None` when it is not valid for any reason at all.
+    pub fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Principal> {
+        if token.len() > MAX_LENGTH {
+            return None;
+        }
+        let (message, signature) = token.rsplit_once('.')?;
+        let (header, claims) = message.split_once('.')?;
+        let header: Header = decode(header)?;
+        if header.alg != "ES256" || header.typ != "at+jwt" {
+            return None;
+        }
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        if !self
+            .keys
+            .find(&header.kid)?
+            .verify(message.as_bytes(), &signature)
+        {
+            return None;
+        }
+        self.accept(&decode(claims)?, now)
+    }
+
+    fn accept(&self, claims: &Claims, now: OffsetDateTime) -> Option<Principal> {
+        let now = now.unix_timestamp();
+        let leeway = LEEWAY.whole_seconds();
+        let is_ours = claims.iss == *self.issuer && claims.aud == *self.audience;
+        let is_timely = claims.iat <= now + leeway
+            && now - leeway < claims.exp
+            && claims.exp <= claims.iat.checked_add(LIFETIME.whole_seconds())?;
+        if !is_ours || !is_timely {
+            return None;
+        }
+        Some(Principal {
+            user: UserId::parse(&claims.sub).ok()?,
+            session: SessionId::parse(&claims.sid).ok()?,
+        })
+    }
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests;
