@@ -80,12 +80,15 @@ impl Database {
     }
 
     /// Runs a read, and once more on a new connection when the first one turned out to be closed.
-    pub async fn read<T>(&self, read: impl AsyncFn(&Connection) -> Result<T>) -> Result<T> {
-        let first = read(&self.connection().await?).await;
+    pub async fn read<T, F>(&self, read: impl Fn(Arc<Connection>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let first = read(Arc::new(self.connection().await?)).await;
         match first {
             Err(Error::Unavailable {
                 is_closed: true, ..
-            }) => read(&self.connection().await?).await,
+            }) => read(Arc::new(self.connection().await?)).await,
             other => other,
         }
     }

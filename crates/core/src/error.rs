@@ -47,6 +47,12 @@ pub enum Error {
         /// Whether the connection was found closed before anything was answered.
         is_closed: bool,
     },
+    /// The database lacks tables or columns that this build needs.
+    #[error("the schema is too old, deploy the migrations: {reason}")]
+    SchemaOutdated {
+        /// What the database said.
+        reason: String,
+    },
     /// This instance has more to do than it can; the same request may succeed later.
     #[error("too much is waiting for {0}")]
     Busy(&'static str),
@@ -93,6 +99,11 @@ impl Error {
         if let Some(constraint) = database_error.constraint().and_then(Constraint::named) {
             return Self::Conflict(constraint);
         }
+        if is_missing(database_error.code()) {
+            return Self::SchemaOutdated {
+                reason: describe(&source),
+            };
+        }
         if is_passing(database_error.code()) {
             return Self::Unavailable {
                 reason: describe(&source),
@@ -116,16 +127,17 @@ fn is_transport(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }
 
-/// Tells whether the same statement may succeed a moment later, or once the schema is deployed.
+fn is_missing(state: &SqlState) -> bool {
+    *state == SqlState::UNDEFINED_TABLE || *state == SqlState::UNDEFINED_COLUMN
+}
+
+/// Tells whether the same statement may succeed a moment later.
 fn is_passing(state: &SqlState) -> bool {
     let class = state.code().get(..2).unwrap_or_default();
     // Connection, transaction rollback, resources, operator intervention, system.
     matches!(class, "08" | "40" | "53" | "57" | "58")
         || *state == SqlState::LOCK_NOT_AVAILABLE
         || *state == SqlState::READ_ONLY_SQL_TRANSACTION
-        // The schema is older than this build: deploy the migrations.
-        || *state == SqlState::UNDEFINED_TABLE
-        || *state == SqlState::UNDEFINED_COLUMN
 }
 
 /// Returns what the driver said with its causes, on one line.

@@ -6,7 +6,7 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 use subtle::ConstantTimeEq;
-use usher_domain::Position;
+use usher_domain::{Position, RequestId};
 
 use crate::{Error, Result, config::decode_base64};
 
@@ -80,6 +80,14 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
         .fill(&mut bytes)
         .map_err(|_| Error::Crypto("the random source"))?;
     Ok(bytes)
+}
+
+/// Returns a new id for a request. It is no secret, so a weak one is better than none.
+pub fn request_id() -> RequestId {
+    let text = random::<12>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    text.ok()
+        .and_then(|text| RequestId::parse(&text))
+        .unwrap_or_else(RequestId::unknown)
 }
 
 #[cfg(test)]

@@ -229,9 +229,5 @@ fn grant_guard(roles: &str, permissions: &str) -> String {
 }
 
 fn spellings(permissions: &Permissions) -> Vec<&'static str> {
-    Permission::ALL
-        .iter()
-        .filter(|&&permission| permissions.allow(permission))
-        .map(|permission| permission.as_str())
-        .collect()
+    permissions.iter().map(Permission::as_str).collect()
 }

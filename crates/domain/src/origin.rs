@@ -27,6 +27,11 @@ impl RequestId {
         is_well_formed.then(|| Self(text.to_owned()))
     }
 
+    /// Returns the id of a request that has none.
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0

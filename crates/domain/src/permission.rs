@@ -81,6 +81,11 @@ impl Permissions {
         self.0.contains(&permission)
     }
 
+    /// Returns those that are held, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Permission> {
+        self.0.iter().copied()
+    }
+
     /// Tells whether everything the other holds is held here too: only then may this one act on the other.
     pub fn cover(&self, other: &Self) -> bool {
         self.0.is_superset(&other.0)

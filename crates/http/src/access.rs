@@ -1,0 +1,276 @@
+//! Who may do what: extractors in the signature of a handler, decided before a body is read.
+//!
+//! - [`Reads`] runs the check and the reading of the data in one round trip.
+//! - [`May`] and [`SignedIn`] check first; what follows is a change, in a second round trip.
+//! - [`Target`] checks, and loads the user that the change is about in the same round trip.
+//!
+//! Each asks the database for the session, the account and its roles as they are now. The answers are 401 when nobody
+//! is signed in, 403 when the account may not do this at all, and only then 404.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::extract::FromRequestParts;
+use http::{header, request::Parts};
+use serde_json::json;
+use usher_core::{
+    Author, Connection, Result as CoreResult,
+    sessions::{self, Actor},
+    tokens::Principal,
+    users::{self, Subject},
+};
+use usher_domain::{Grant, Origin, UserId};
+
+pub use crate::describe::Access;
+use crate::{
+    App, Code, Problem,
+    describe::{Docs, Part},
+    input, origin,
+};
+
+/// Somebody who is signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The user, as of now.
+    pub actor: Actor,
+    /// Where the request comes from.
+    pub origin: Origin,
+}
+
+impl SignedIn {
+    /// Returns the caller as the author of a change.
+    pub fn author(&self) -> Author<'_> {
+        self.actor.author(&self.origin)
+    }
+}
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let principal = principal(parts, app)?;
+        let actor = app
+            .database
+            .read(|connection| async move { sessions::authorise(&connection, principal).await })
+            .await?;
+        let actor = actor.ok_or(Code::Unauthenticated)?;
+        Ok(Self {
+            actor,
+            origin: origin::origin(parts),
+        })
+    }
+}
+
+impl Part for SignedIn {
+    fn describe(docs: &mut Docs) {
+        describe(docs, Access::SignedIn);
+    }
+}
+
+/// Somebody who holds a permission.
+#[derive(Debug)]
+pub struct May<P> {
+    caller: SignedIn,
+    permission: PhantomData<P>,
+}
+
+impl<P> May<P> {
+    /// Returns who it is.
+    pub fn caller(&self) -> &SignedIn {
+        &self.caller
+    }
+}
+
+impl<P: Grant> FromRequestParts<App> for May<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = SignedIn::from_request_parts(parts, app).await?;
+        check::<P>(&caller.actor)?;
+        Ok(Self {
+            caller,
+            permission: PhantomData,
+        })
+    }
+}
+
+impl<P: Grant> Part for May<P> {
+    fn describe(docs: &mut Docs) {
+        describe(docs, Access::May(P::PERMISSION));
+    }
+}
+
+/// Somebody who wants to read what a permission opens.
+#[derive(Debug)]
+pub struct Reads<P> {
+    app: App,
+    principal: Principal,
+    /// Where the request comes from.
+    pub origin: Origin,
+    permission: PhantomData<P>,
+}
+
+impl<P: Grant> Reads<P> {
+    /// Reads data if the caller may, in the round trip that says so. The data is dropped unseen otherwise.
+    pub(crate) async fn read<T, F>(
+        &self,
+        data: impl Fn(Arc<Connection>) -> F,
+    ) -> Result<(Actor, T), Problem>
+    where
+        F: Future<Output = CoreResult<T>>,
+    {
+        let principal = self.principal;
+        let both = |connection: Arc<Connection>| {
+            let data = data(Arc::clone(&connection));
+            async move {
+                let (actor, data) = tokio::join!(sessions::authorise(&connection, principal), data);
+                Ok((actor?, data))
+            }
+        };
+        let (actor, data) = self.app.database.read(both).await?;
+        let actor = actor.ok_or(Code::Unauthenticated)?;
+        check::<P>(&actor)?;
+        Ok((actor, data?))
+    }
+}
+
+impl<P: Grant> FromRequestParts<App> for Reads<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self {
+            principal: principal(parts, app)?,
+            app: app.clone(),
+            origin: origin::origin(parts),
+            permission: PhantomData,
+        })
+    }
+}
+
+impl<P: Grant> Part for Reads<P> {
+    fn describe(docs: &mut Docs) {
+        describe(docs, Access::May(P::PERMISSION));
+    }
+}
+
+/// The user that the path names, for whoever holds a permission to read it.
+#[derive(Debug)]
+pub struct Named<P> {
+    reads: Reads<P>,
+    id: Option<UserId>,
+}
+
+impl<P: Grant> Named<P> {
+    /// Returns the caller, and the user with the permissions held.
+    pub(crate) async fn find(&self) -> Result<(Actor, Subject), Problem> {
+        let id = self.id;
+        let find = |connection: Arc<Connection>| async move {
+            match id {
+                Some(id) => users::find_subject(&connection, id).await,
+                None => Ok(None),
+            }
+        };
+        let (actor, subject) = self.reads.read(find).await?;
+        Ok((actor, subject.ok_or(Code::UserNotFound)?))
+    }
+}
+
+impl<P: Grant> FromRequestParts<App> for Named<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self {
+            reads: Reads::from_request_parts(parts, app).await?,
+            id: input::user_id(parts).await.ok(),
+        })
+    }
+}
+
+impl<P: Grant> Part for Named<P> {
+    fn describe(docs: &mut Docs) {
+        Reads::<P>::describe(docs);
+        describe_user_id(docs);
+    }
+}
+
+/// The user that the path names, loaded for a change by somebody who may make it.
+///
+/// Whoever acts on a user must hold every permission the user holds: a helper cannot change an admin.
+#[derive(Debug)]
+pub struct Target<P> {
+    /// Who acts.
+    pub caller: SignedIn,
+    /// On whom.
+    pub subject: Subject,
+    permission: PhantomData<P>,
+}
+
+impl<P: Grant> FromRequestParts<App> for Target<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let named = Named::<P>::from_request_parts(parts, app).await?;
+        let (actor, subject) = named.find().await?;
+        if !actor.permissions.cover(&subject.permissions) {
+            return Err(Code::RoleEscalation.into());
+        }
+        Ok(Self {
+            caller: SignedIn {
+                actor,
+                origin: named.reads.origin,
+            },
+            subject,
+            permission: PhantomData,
+        })
+    }
+}
+
+impl<P: Grant> Part for Target<P> {
+    fn describe(docs: &mut Docs) {
+        Named::<P>::describe(docs);
+        docs.codes.insert(Code::RoleEscalation);
+    }
+}
+
+fn check<P: Grant>(actor: &Actor) -> Result<(), Problem> {
+    if actor.permissions.allow(P::PERMISSION) {
+        Ok(())
+    } else {
+        Err(Problem::lacks(P::PERMISSION))
+    }
+}
+
+/// Returns who the access token says the caller is (RFC 6750, section 2.1).
+fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+    let token = bearer(parts).ok_or(Code::Unauthenticated)?;
+    app.tokens
+        .verify(token, app.clock.now())
+        .ok_or_else(|| Code::Unauthenticated.into())
+}
+
+/// Returns the one bearer token of a request; two are none.
+pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let text = headers.next()?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    (headers.next().is_none() && scheme.eq_ignore_ascii_case("bearer")).then_some(token)
+}
+
+fn describe(docs: &mut Docs, access: Access) {
+    docs.access = access;
+    docs.codes
+        .extend([Code::Unauthenticated, Code::DatabaseUnavailable]);
+    if matches!(access, Access::May(_)) {
+        docs.codes.insert(Code::Forbidden);
+    }
+}
+
+fn describe_user_id(docs: &mut Docs) {
+    docs.parameters.push(json!({
+        "name": "user_id",
+        "in": "path",
+        "description": "The id of the user.",
+        "required": true,
+        "schema": { "type": "integer", "format": "int64", "minimum": 1 },
+    }));
+    docs.codes.insert(Code::UserNotFound);
+}

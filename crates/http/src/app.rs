@@ -1,0 +1,63 @@
+//! What every handler can reach: the instance, made once at its start.
+
+use std::time::Duration;
+
+use usher_core::{
+    Config, ConfigError, Database, Environment, passwords::Passwords, secret::Secret,
+    tokens::Tokens,
+};
+use usher_domain::Clock;
+
+/// One running instance. Clones are the same instance.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The database; nothing is connected before the first statement.
+    pub database: Database,
+    /// Makes and checks access tokens.
+    pub tokens: Tokens,
+    /// Makes refresh tokens and cursors.
+    pub secret: Secret,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Dates access tokens.
+    pub clock: Clock,
+    environment: Environment,
+    health_token: Option<String>,
+}
+
+impl App {
+    /// Makes an instance from the environment of the process.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Config::from_environment().map(|config| Self::new(&config, Clock::default()))
+    }
+
+    /// Makes an instance.
+    pub fn new(config: &Config, clock: Clock) -> Self {
+        Self {
+            database: Database::new(config.database.clone()),
+            tokens: Tokens::new(config),
+            secret: config.secret.clone(),
+            passwords: Passwords::new(config.cost.clone()),
+            clock,
+            environment: config.environment,
+            health_token: config.health_token.clone(),
+        }
+    }
+
+    /// Tells whether details may be shown to anybody, and queries logged.
+    pub fn is_development(&self) -> bool {
+        self.environment == Environment::Development
+    }
+
+    /// Closes the connections that were idle for this long.
+    pub fn close_idle(&self, idle: Duration) {
+        self.database.close_idle(idle);
+    }
+
+    /// Tells whether this is the token that shows the details of the health report.
+    pub(crate) fn is_health_token(&self, token: &str) -> bool {
+        self.health_token
+            .as_ref()
+            .is_some_and(|known| self.secret.is_equal(known, token))
+    }
+}

@@ -1,0 +1,118 @@
+//! The codes of problems: one table, from which answers, documentation and the API description are made.
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $slug:literal, $title:literal, $remedy:literal;)+) => {
+        /// Names what went wrong; a code never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $title] $name,)+
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Returns the status of an answer with this code.
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$name => StatusCode::$status,)+
+                }
+            }
+
+            /// Returns the code as answers spell it.
+            pub fn slug(self) -> &'static str {
+                match self {
+                    $(Self::$name => $slug,)+
+                }
+            }
+
+            /// Returns what it means, in one sentence.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)+
+                }
+            }
+
+            /// Returns what the caller can do about it.
+            pub fn remedy(self) -> &'static str {
+                match self {
+                    $(Self::$name => $remedy,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedJson = BAD_REQUEST, "malformed-json",
+        "The body is not acceptable JSON.",
+        "Send one JSON object in UTF-8, without duplicate members, at most 32 levels deep.";
+    MalformedQuery = BAD_REQUEST, "malformed-query",
+        "The query of the URL cannot be decoded.",
+        "Percent-encode the parameters as UTF-8 (RFC 3986, section 2.1).";
+    ValidationFailed = BAD_REQUEST, "validation-failed",
+        "Some values break their rules.",
+        "Correct every value listed in `errors`; nothing was changed.";
+    Unauthenticated = UNAUTHORIZED, "unauthenticated",
+        "The request needs a valid access token.",
+        "Sign in at /api/auth/login, or get a new access token at /api/auth/refresh.";
+    InvalidCredentials = UNAUTHORIZED, "invalid-credentials",
+        "The e-mail address or the password is wrong.",
+        "Check both; which of them is wrong is not told.";
+    InvalidRefreshToken = UNAUTHORIZED, "invalid-refresh-token",
+        "The refresh token is not valid, or not any more.",
+        "Sign in again.";
+    Forbidden = FORBIDDEN, "forbidden",
+        "The account may not do this.",
+        "Ask an administrator for a role with the permission named in `detail`.";
+    AccountInactive = FORBIDDEN, "account-inactive",
+        "The account may not sign in.",
+        "Ask an administrator to activate it.";
+    RoleEscalation = FORBIDDEN, "role-escalation",
+        "A role allows more than the caller may do.",
+        "Nobody gives away, or acts on, permissions they do not hold; ask somebody who holds them.";
+    NotFound = NOT_FOUND, "not-found",
+        "There is nothing at this path.",
+        "Compare the path with the table of endpoints.";
+    UserNotFound = NOT_FOUND, "user-not-found",
+        "There is no such user.",
+        "Look the id up in the list of users.";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
+        "The path does not know this method.",
+        "Use one of the methods in the header `Allow`.";
+    EmailTaken = CONFLICT, "email-taken",
+        "Another user has the e-mail address.",
+        "Use another address, or change the user who has it.";
+    LastAdmin = CONFLICT, "last-admin",
+        "The last active admin must stay one.",
+        "Make somebody else an active admin first.";
+    EditConflict = CONFLICT, "edit-conflict",
+        "The user was changed by others again and again.",
+        "Read the user again and repeat the change.";
+    VersionMismatch = PRECONDITION_FAILED, "version-mismatch",
+        "The user is no longer at the version named in `If-Match`.",
+        "Read the user again, and repeat the change with its new `ETag`.";
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large",
+        "The body is larger than 64 KiB.",
+        "Send less.";
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
+        "The body is not declared as JSON.",
+        "Send `Content-Type: application/json` and no `Content-Encoding`.";
+    Internal = INTERNAL_SERVER_ERROR, "internal",
+        "Something went wrong here.",
+        "Report the `requestId`; nothing more is told.";
+    DatabaseUnavailable = SERVICE_UNAVAILABLE, "database-unavailable",
+        "The database does not answer.",
+        "Repeat the request after the seconds in `Retry-After`.";
+    SchemaOutdated = SERVICE_UNAVAILABLE, "schema-outdated",
+        "The database lacks migrations that this build needs.",
+        "Deploy the migrations with `usher migrate deploy`.";
+    Busy = SERVICE_UNAVAILABLE, "busy",
+        "Too many requests are waiting already.",
+        "Repeat the request after the seconds in `Retry-After`.";
+    DeadlineExceeded = SERVICE_UNAVAILABLE, "deadline-exceeded",
+        "The request took longer than 8 seconds.",
+        "Read the state first: a change may have been made. Then repeat the request.";
+}

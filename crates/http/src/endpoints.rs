@@ -1,0 +1,10 @@
+//! The endpoints, one module per aggregate. What a request may be is in the signatures; what it does is in `core`.
+
+pub(crate) mod audit_logs;
+pub(crate) mod auth;
+pub(crate) mod health;
+pub(crate) mod me;
+pub(crate) mod roles;
+pub(crate) mod users;
+
+mod edit;

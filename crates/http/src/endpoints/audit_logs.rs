@@ -1,0 +1,118 @@
+//! `/api/audit-logs`: who did what, and when. Reading it leaves an entry too.
+
+use axum::extract::State;
+use http::Uri;
+use serde_json::Value;
+use time::OffsetDateTime;
+use usher_core::audit_logs;
+use usher_domain::{Action, AuditFilter, AuditLog, Limit, UserId, Word, grants::AuditRead};
+
+use crate::{
+    App, Operations, Problem,
+    access::May,
+    answer::{Listed, Timestamp, view},
+    input::{Fields, Query, form, open_cursor},
+};
+
+pub(crate) fn collection() -> Operations {
+    Operations::default()
+        .get(
+            "Lists the entries of the audit log, the newest first.",
+            list,
+        )
+        .audits(Action::Read)
+}
+
+view! {
+    /// An entry of the audit log.
+    AuditLogView {
+        /// The id.
+        id: i64,
+        /// The user who did it; null when nobody was signed in.
+        actor_id: Option<i64>,
+        /// What was done, such as `UPDATE`.
+        action: String,
+        /// To what kind of thing, such as `User`.
+        entity: String,
+        /// To which one.
+        entity_id: Option<i64>,
+        /// The details; for a change the fields `before` and `after` it.
+        payload: Option<Value>,
+        /// The address of the caller.
+        ip: Option<String>,
+        /// The program of the caller.
+        user_agent: Option<String>,
+        /// The id of the request.
+        request_id: Option<String>,
+        /// The session.
+        session_id: Option<String>,
+        /// When.
+        created_at: Timestamp,
+    }
+}
+
+form! {
+    /// Which entries to list.
+    ListQuery {
+        /// The most entries of the page.
+        limit: Option<Limit> = "limit",
+        /// Where the page begins: `nextCursor` of the page before.
+        cursor: Option<String> = "cursor",
+        /// Only what this user did.
+        actor_id: Option<UserId> = "actorId",
+        /// Only what was done to this kind of thing.
+        entity: Option<Word> = "entity",
+        /// Only what was done to the one with this id; with `entity`.
+        entity_id: Option<UserId> = "entityId",
+        /// Only this action.
+        action: Option<Word> = "action",
+        /// Only entries of this time or later.
+        from: Option<OffsetDateTime> = "from",
+        /// Only entries before this time.
+        to: Option<OffsetDateTime> = "to",
+        /// The members to show.
+        fields: Option<Fields<AuditLogView>> = "fields",
+    }
+}
+
+/// GET /api/audit-logs, audit:read, READ.
+async fn list(
+    State(app): State<App>,
+    may: May<AuditRead>,
+    uri: Uri,
+    Query(query): Query<ListQuery>,
+) -> Result<Listed<AuditLogView>, Problem> {
+    let after = open_cursor(&app.secret, query.cursor.as_deref(), audit_logs::ORDER)?;
+    let filter = AuditFilter {
+        actor_id: query.actor_id,
+        entity: query.entity.map(Word::into_string),
+        entity_id: query.entity_id.map(UserId::get),
+        action: query.action.map(Word::into_string),
+        from: query.from,
+        to: query.to,
+    };
+    let limit = query.limit.unwrap_or_default();
+    let connection = app.database.connection().await?;
+    let author = may.caller().author();
+    let (page, ()) = tokio::try_join!(
+        audit_logs::list(&connection, &filter, limit, after.as_ref()),
+        audit_logs::record_reading(&connection, author),
+    )?;
+    Ok(Listed::new(page, view_of, &app.secret, &uri).only(query.fields))
+}
+
+fn view_of(entry: AuditLog) -> AuditLogView {
+    AuditLogView {
+        id: entry.id.get(),
+        actor_id: entry.actor_id.map(UserId::get),
+        action: entry.action,
+        entity: entry.entity,
+        entity_id: entry.entity_id,
+        payload: entry.payload,
+        ip: entry.ip.map(|ip| ip.to_string()),
+        user_agent: entry.user_agent,
+        request_id: entry.request_id,
+        session_id: entry.session_id.map(|session| session.to_string()),
+        created_at: Timestamp(entry.created_at),
+    }
+}

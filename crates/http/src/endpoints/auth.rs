@@ -1,0 +1,269 @@
+//! `/api/auth`: signing in, staying signed in, signing out.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use schemars::JsonSchema;
+use usher_core::{
+    Connection,
+    refresh::RefreshToken,
+    sessions::{self, LoginFailure, Rotation, Session},
+    tokens,
+    users::{self, Credentials},
+};
+use usher_domain::{Action, Email, Origin, PasswordAttempt};
+
+use super::users::UserView;
+use crate::{
+    App, Code, Operations, Problem,
+    access::SignedIn,
+    answer::{Done, Shown, json_response, view},
+    describe::{Answer, AnswerDocs, Docs, Part},
+    input::{Body, OptionalBody, form},
+    origin::From,
+};
+
+pub(crate) fn login() -> Operations {
+    Operations::default()
+        .post("Signs in with e-mail address and password.", sign_in)
+        .audits(Action::Login)
+        .fails_with(&[
+            Code::InvalidCredentials,
+            Code::AccountInactive,
+            Code::Busy,
+            Code::DatabaseUnavailable,
+        ])
+}
+
+pub(crate) fn refresh() -> Operations {
+    Operations::default()
+        .post(
+            "Exchanges a refresh token for new tokens; the same again within 10 seconds.",
+            prolong,
+        )
+        .audits(Action::Refresh)
+        .fails_with(&[Code::InvalidRefreshToken, Code::DatabaseUnavailable])
+}
+
+pub(crate) fn logout() -> Operations {
+    Operations::default()
+        .post(
+            "Ends the session of the access token, or of the refresh token in the body.",
+            sign_out,
+        )
+        .audits(Action::Logout)
+        .fails_with(&[Code::Unauthenticated, Code::DatabaseUnavailable])
+}
+
+pub(crate) fn jwks() -> Operations {
+    Operations::default().get(
+        "Returns the public keys that access tokens are signed with (RFC 7517).",
+        keys,
+    )
+}
+
+form! {
+    /// What somebody signs in with.
+    Login {
+        /// The address.
+        email: Email = "email",
+        /// The password.
+        password: PasswordAttempt = "password",
+    }
+}
+
+form! {
+    /// A refresh token.
+    Refresh {
+        /// The token, as it was given at sign-in or at the last refresh.
+        refresh_token: String = "refreshToken",
+    }
+}
+
+view! {
+    /// The tokens of a session.
+    SessionView {
+        /// Goes into the header `Authorization: Bearer …` (RFC 6750).
+        access_token: String,
+        /// `Bearer`.
+        token_type: &'static str,
+        /// How long the access token is valid, in seconds.
+        expires_in: i64,
+        /// Buys the next tokens, once.
+        refresh_token: String,
+        /// Who is signed in.
+        user: UserView,
+    }
+}
+
+/// POST /api/auth/login, anyone, LOGIN or `LOGIN_FAILED`.
+async fn sign_in(
+    State(app): State<App>,
+    From(origin): From,
+    Body(login): Body<Login>,
+) -> Result<Shown<SessionView>, Problem> {
+    let email = &login.email;
+    let find = |connection: Arc<Connection>| async move {
+        users::find_credentials(&connection, email).await
+    };
+    let found = app.database.read(find).await?;
+    let (user, stored) = match found {
+        Some(Credentials { user, password }) => (Some(user), password),
+        None => (None, None),
+    };
+    // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
+    let verdict = app.passwords.verify(login.password, stored.clone()).await?;
+    let connection = app.database.connection().await?;
+    let (failure, code) = match (&user, &stored) {
+        (Some(user), Some(stored)) if verdict.is_right && user.is_active => {
+            let rehashed = verdict.rehashed.as_ref();
+            if let Some(session) =
+                sessions::start(&connection, &origin, user.id, stored, rehashed).await?
+            {
+                return show(&app, &session);
+            }
+            // The account changed between the check and the sign-in.
+            (LoginFailure::WrongPassword, Code::InvalidCredentials)
+        }
+        (Some(_), Some(_)) if verdict.is_right => {
+            (LoginFailure::InactiveAccount, Code::AccountInactive)
+        }
+        (Some(_), _) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
+        (None, _) => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
+    };
+    sessions::record_failure(&connection, &origin, user.map(|user| user.id), failure).await?;
+    Err(code.into())
+}
+
+/// POST /api/auth/refresh, anyone with a refresh token, REFRESH or `REFRESH_REUSE`.
+async fn prolong(
+    State(app): State<App>,
+    From(origin): From,
+    Body(form): Body<Refresh>,
+) -> Result<Shown<SessionView>, Problem> {
+    let token = RefreshToken::parse(&form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
+    let connection = app.database.connection().await?;
+    match sessions::rotate(&connection, &origin, &token, &app.secret).await? {
+        Rotation::Renewed(session) => show(&app, &session),
+        Rotation::Refused | Rotation::Reused => Err(Code::InvalidRefreshToken.into()),
+    }
+}
+
+/// POST /api/auth/logout, signed in or with a refresh token, LOGOUT.
+async fn sign_out(
+    State(app): State<App>,
+    caller: OptionalCaller,
+    OptionalBody(form): OptionalBody<Refresh>,
+) -> Result<Done, Problem> {
+    match (caller, form) {
+        (OptionalCaller::SignedIn(caller), None) => {
+            let connection = app.database.connection().await?;
+            sessions::end(&connection, &caller.origin, &caller.actor).await?;
+        }
+        (OptionalCaller::Unknown(origin), Some(form)) => {
+            if let Some(token) = RefreshToken::parse(&form.refresh_token) {
+                let connection = app.database.connection().await?;
+                sessions::end_by_token(&connection, &origin, &token, &app.secret).await?;
+            }
+        }
+        (OptionalCaller::Unknown(_), None) => return Err(Code::Unauthenticated.into()),
+        (OptionalCaller::SignedIn(_), Some(_)) => {
+            let detail = "Send the access token or the refresh token, not both.";
+            return Err(Problem::from(Code::ValidationFailed).with_detail(detail));
+        }
+    }
+    Ok(Done)
+}
+
+/// GET /api/auth/jwks, anyone.
+async fn keys(State(app): State<App>) -> Keys {
+    Keys(app)
+}
+
+fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
+    let access_token = app.tokens.issue(
+        session.principal(),
+        session.authenticated_at,
+        app.clock.now(),
+    )?;
+    Ok(Shown::new(SessionView {
+        access_token,
+        token_type: "Bearer",
+        expires_in: tokens::LIFETIME.whole_seconds(),
+        refresh_token: session.refresh.expose(),
+        user: UserView::from(&session.user),
+    }))
+}
+
+/// Whoever calls, with or without an access token; with one, it must be valid.
+enum OptionalCaller {
+    SignedIn(SignedIn),
+    Unknown(Origin),
+}
+
+impl FromRequestParts<App> for OptionalCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            return SignedIn::from_request_parts(parts, app)
+                .await
+                .map(Self::SignedIn);
+        }
+        Ok(Self::Unknown(crate::origin::origin(parts)))
+    }
+}
+
+impl Part for OptionalCaller {
+    fn describe(_: &mut Docs) {}
+}
+
+/// The public keys.
+struct Keys(App);
+
+impl IntoResponse for Keys {
+    fn into_response(self) -> Response {
+        let mut response = json_response(StatusCode::OK, &self.0.tokens.keys().public());
+        let caching = HeaderValue::from_static("public, max-age=300");
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, caching);
+        response
+    }
+}
+
+view! {
+    /// A JSON Web Key Set.
+    KeysView {
+        /// The keys; tokens name theirs by `kid`.
+        keys: Vec<KeyView>,
+    }
+}
+
+/// A public key on the curve P-256 (RFC 7518, section 6.2).
+#[derive(Debug, serde::Serialize, JsonSchema)]
+pub(crate) struct KeyView {
+    kty: String,
+    crv: String,
+    x: String,
+    y: String,
+    kid: String,
+    #[serde(rename = "use")]
+    purpose: String,
+    alg: String,
+}
+
+impl Answer for Keys {
+    fn describe(docs: &mut Docs) {
+        docs.answers.push(AnswerDocs {
+            status: 200,
+            meaning: "The keys.",
+            schema: Some(|generator| generator.subschema_for::<KeysView>()),
+            headers: &[("Cache-Control", "How long the keys may be kept.")],
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! `/api/health`: whether this instance and its database are well.
+
+use axum::extract::{FromRequestParts, State};
+use http::request::Parts;
+use usher_core::health::{self, Report, SCHEMA_VERSION};
+
+use crate::{
+    App, Code, Operations, Problem,
+    access::bearer,
+    answer::{Shown, view},
+    describe::{Docs, Part},
+};
+
+pub(crate) fn report() -> Operations {
+    Operations::default()
+        .get(
+            "Reports on the instance and its database; the details need the health token.",
+            show,
+        )
+        .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
+}
+
+pub(crate) fn liveness() -> Operations {
+    Operations::default().get(
+        "Tells that the instance runs; the database is not asked.",
+        live,
+    )
+}
+
+pub(crate) fn readiness() -> Operations {
+    Operations::default()
+        .get(
+            "Tells whether the database answers with the schema that this build needs.",
+            ready,
+        )
+        .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
+}
+
+view! {
+    /// That all is well.
+    StatusView {
+        /// `ok`.
+        status: &'static str,
+    }
+}
+
+view! {
+    /// How the instance and its database are.
+    HealthView {
+        /// `ok`.
+        status: &'static str,
+        /// More, for whoever has the health token.
+        details: Option<DetailsView>,
+    }
+}
+
+view! {
+    /// What an operator wants to know.
+    DetailsView {
+        /// The version of this build.
+        version: &'static str,
+        /// The newest migration of the database.
+        schema_version: i64,
+        /// The newest migration that this build needs.
+        schema_needed: i64,
+        /// The time of one round trip to the database, in milliseconds.
+        latency_milliseconds: f64,
+        /// The connections of this instance.
+        pool: PoolView,
+    }
+}
+
+view! {
+    /// How many connections there are.
+    PoolView {
+        /// The most there may be.
+        max: usize,
+        /// Open ones.
+        open: usize,
+        /// Open ones that nobody uses.
+        idle: usize,
+        /// Requests waiting for one.
+        waiting: usize,
+    }
+}
+
+/// Whether the caller may see the details.
+struct Insider(bool);
+
+impl FromRequestParts<App> for Insider {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let knows = bearer(parts).is_some_and(|token| app.is_health_token(token));
+        Ok(Self(knows || app.is_development()))
+    }
+}
+
+impl Part for Insider {
+    fn describe(_: &mut Docs) {}
+}
+
+/// GET /api/health, anyone.
+async fn show(
+    State(app): State<App>,
+    Insider(is_insider): Insider,
+) -> Result<Shown<HealthView>, Problem> {
+    let report = match check(&app).await {
+        Ok(report) => report,
+        Err(problem) if is_insider => {
+            let reason = problem.source_text().unwrap_or_default();
+            return Err(problem.with_detail(reason));
+        }
+        Err(problem) => return Err(problem),
+    };
+    let details = is_insider.then(|| details(&app, report));
+    Ok(Shown::new(HealthView {
+        status: "ok",
+        details,
+    }))
+}
+
+/// GET /api/health/live, anyone.
+async fn live(State(_): State<App>) -> Result<Shown<StatusView>, Problem> {
+    Ok(Shown::new(StatusView { status: "ok" }))
+}
+
+/// GET /api/health/ready, anyone.
+async fn ready(State(app): State<App>) -> Result<Shown<StatusView>, Problem> {
+    check(&app).await?;
+    Ok(Shown::new(StatusView { status: "ok" }))
+}
+
+async fn check(app: &App) -> Result<Report, Problem> {
+    let report = app
+        .database
+        .read(|connection| async move { health::check(&connection).await })
+        .await?;
+    if report.is_ready() {
+        Ok(report)
+    } else {
+        let found = report.schema_version;
+        let reason = format!("the schema is at {found}, this build needs {SCHEMA_VERSION}");
+        Err(Problem::from(Code::SchemaOutdated).with_source(reason))
+    }
+}
+
+fn details(app: &App, report: Report) -> DetailsView {
+    let figures = app.database.figures();
+    DetailsView {
+        version: env!("CARGO_PKG_VERSION"),
+        schema_version: report.schema_version,
+        schema_needed: SCHEMA_VERSION,
+        latency_milliseconds: report.latency.as_secs_f64() * 1000.0,
+        pool: PoolView {
+            max: figures.max,
+            open: figures.open,
+            idle: figures.idle,
+            waiting: figures.waiting,
+        },
+    }
+}

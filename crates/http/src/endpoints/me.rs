@@ -1,0 +1,128 @@
+//! `/api/me`: the own account.
+
+use axum::extract::State;
+use usher_domain::{Action, AvatarUrl, Name, Permission, User};
+
+use super::{
+    edit::{self, Edit},
+    users::{UserView, shown},
+};
+use crate::{
+    App, Operations, Problem,
+    access::SignedIn,
+    answer::{Shown, Timestamp, view},
+    input::{Body, Fields, IfMatch, Nullable, Query, form},
+};
+
+pub(crate) fn profile() -> Operations {
+    Operations::default()
+        .get("Returns the own account and what it may do.", show)
+        .patch("Changes the own name or picture.", change)
+        .audits(Action::Update)
+}
+
+view! {
+    /// The own account.
+    MeView {
+        /// The id.
+        id: i64,
+        /// What the person is called.
+        name: String,
+        /// The address.
+        email: String,
+        /// The names of the roles held, in order.
+        roles: Vec<String>,
+        /// What the roles allow together.
+        permissions: Vec<&'static str>,
+        /// Where a picture is found.
+        avatar_url: Option<String>,
+        /// The session of the request.
+        session_id: String,
+        /// Grows by one with every change.
+        version: i64,
+        /// When the account was created.
+        created_at: Timestamp,
+        /// When the account was last changed.
+        updated_at: Timestamp,
+    }
+}
+
+form! {
+    /// Which members to show.
+    ShowQuery {
+        /// The members to show.
+        fields: Option<Fields<MeView>> = "fields",
+    }
+}
+
+form! {
+    /// What becomes of the own account (RFC 7396).
+    ProfileChange {
+        /// What the person is called.
+        name: Option<Name> = "name",
+        /// Where a picture is found; null for none.
+        avatar_url: Nullable<AvatarUrl> = "avatarUrl",
+    }
+}
+
+/// GET /api/me, signed in.
+async fn show(caller: SignedIn, Query(query): Query<ShowQuery>) -> Result<Shown<MeView>, Problem> {
+    let version = caller.actor.user.version;
+    Ok(Shown::new(view_of(caller))
+        .with_version(version)
+        .only(query.fields))
+}
+
+/// PATCH /api/me, signed in, UPDATE.
+async fn change(
+    State(app): State<App>,
+    caller: SignedIn,
+    if_match: IfMatch,
+    Body(form): Body<ProfileChange>,
+) -> Result<Shown<UserView>, Problem> {
+    let patch = |before: &User| User {
+        name: form.name.clone().unwrap_or_else(|| before.name.clone()),
+        avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
+        ..before.clone()
+    };
+    let edit = Edit {
+        caller: &caller,
+        action: Action::Update,
+        if_match: &if_match,
+    };
+    let user = edit::run(&app, &edit, caller.actor.user.clone(), patch).await?;
+    Ok(shown(&user))
+}
+
+fn view_of(caller: SignedIn) -> MeView {
+    let UserView {
+        id,
+        name,
+        email,
+        roles,
+        is_active: _,
+        avatar_url,
+        version,
+        created_at,
+        updated_at,
+    } = UserView::from(&caller.actor.user);
+    let permissions = caller
+        .actor
+        .permissions
+        .iter()
+        .map(Permission::as_str)
+        .collect();
+    let session_id = caller.actor.session.to_string();
+    MeView {
+        id,
+        name,
+        email,
+        roles,
+        permissions,
+        avatar_url,
+        session_id,
+        version,
+        created_at,
+        updated_at,
+    }
+}

@@ -1,0 +1,353 @@
+//! `/api/users`: finding, creating, changing and removing users, and giving them roles.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::Uri;
+use time::OffsetDateTime;
+use usher_core::{
+    Connection,
+    users::{self, Count, ListUsers},
+};
+use usher_domain::Permission;
+use usher_domain::{
+    Action, AvatarUrl, Email, Limit, Name, NewUser, Password, RoleName, RoleSet, SearchTerm, User,
+    UserFilter, UserSort,
+    grants::{RolesGrant, RolesRead, UsersCreate, UsersDelete, UsersRead, UsersUpdate},
+};
+
+use super::edit::{self, Edit};
+use crate::{
+    App, Code, Operations, Problem,
+    access::{May, Named, Reads, Target},
+    answer::{Created, Done, Listed, Shown, Timestamp, view},
+    input::{Body, Fields, IfMatch, Nullable, Query, form, open_cursor},
+};
+
+pub(crate) fn collection() -> Operations {
+    Operations::default()
+        .get("Lists users, page by page.", list)
+        .post("Creates a user.", create)
+        .audits(Action::Create)
+        .fails_with(&[Code::EmailTaken, Code::RoleEscalation, Code::Busy])
+}
+
+pub(crate) fn single() -> Operations {
+    Operations::default()
+        .get("Returns a user.", show)
+        .patch("Changes a user.", change)
+        .audits(Action::Update)
+        .fails_with(&[Code::EmailTaken, Code::LastAdmin])
+        .delete(
+            "Removes a user, signs the user out everywhere and frees the address.",
+            remove,
+        )
+        .audits(Action::Delete)
+        .fails_with(&[Code::LastAdmin])
+}
+
+pub(crate) fn roles() -> Operations {
+    Operations::default()
+        .get("Returns the roles of a user.", show_roles)
+        .put("Replaces the roles of a user.", grant)
+        .audits(Action::RolesChange)
+        .fails_with(&[Code::LastAdmin])
+}
+
+view! {
+    /// A user.
+    UserView {
+        /// The id.
+        id: i64,
+        /// What the person is called.
+        name: String,
+        /// The address.
+        email: String,
+        /// The names of the roles held, in order.
+        roles: Vec<String>,
+        /// Whether the user may sign in and act.
+        is_active: bool,
+        /// Where a picture is found.
+        avatar_url: Option<String>,
+        /// Grows by one with every change.
+        version: i64,
+        /// When the user was created.
+        created_at: Timestamp,
+        /// When the user was last changed.
+        updated_at: Timestamp,
+    }
+}
+
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.get(),
+            name: user.name.to_string(),
+            email: user.email.to_string(),
+            roles: user.roles.names().into_iter().map(str::to_owned).collect(),
+            is_active: user.is_active,
+            avatar_url: user.avatar_url.as_ref().map(ToString::to_string),
+            version: user.version,
+            created_at: Timestamp(user.created_at),
+            updated_at: Timestamp(user.updated_at),
+        }
+    }
+}
+
+view! {
+    /// The roles of a user.
+    UserRolesView {
+        /// The names in order.
+        roles: Vec<String>,
+        /// What they allow together.
+        permissions: Vec<&'static str>,
+        /// The version of the user.
+        version: i64,
+    }
+}
+
+form! {
+    /// Which users to list.
+    ListQuery {
+        /// The most users of the page.
+        limit: Option<Limit> = "limit",
+        /// Where the page begins: `nextCursor` of the page before, with the same `sort`.
+        cursor: Option<String> = "cursor",
+        /// The order; `-` turns it round.
+        sort: Option<UserSort> = "sort",
+        /// Only active users, or only inactive ones.
+        is_active: Option<bool> = "isActive",
+        /// Only users who hold this role.
+        role: Option<RoleName> = "role",
+        /// Only the user with exactly this address.
+        email: Option<Email> = "email",
+        /// Only users created at this time or later.
+        created_from: Option<OffsetDateTime> = "createdFrom",
+        /// Only users created before this time.
+        created_to: Option<OffsetDateTime> = "createdTo",
+        /// Only users whose name or address contains this, in any case.
+        search: Option<SearchTerm> = "q",
+        /// Adds `page.total`: counted, or as the database estimates it.
+        count: Option<Count> = "count",
+        /// The members to show.
+        fields: Option<Fields<UserView>> = "fields",
+    }
+}
+
+form! {
+    /// Which members to show.
+    ShowQuery {
+        /// The members to show.
+        fields: Option<Fields<UserView>> = "fields",
+    }
+}
+
+form! {
+    /// A user to be.
+    NewUserForm {
+        /// What the person is called.
+        name: Name = "name",
+        /// The address; it is kept in lower case.
+        email: Email = "email",
+        /// The password; without one the user cannot sign in by password.
+        password: Option<Password> = "password",
+        /// The roles; others than `user` need the permission roles:grant.
+        roles: Option<RoleSet> = "roles",
+        /// Whether the user may sign in; true unless told.
+        is_active: Option<bool> = "isActive",
+        /// Where a picture is found.
+        avatar_url: Nullable<AvatarUrl> = "avatarUrl",
+    }
+}
+
+form! {
+    /// What becomes of a user (RFC 7396).
+    UserChange {
+        /// What the person is called.
+        name: Option<Name> = "name",
+        /// The address; it is kept in lower case.
+        email: Option<Email> = "email",
+        /// Whether the user may sign in; false signs the user out everywhere.
+        is_active: Option<bool> = "isActive",
+        /// Where a picture is found; null for none.
+        avatar_url: Nullable<AvatarUrl> = "avatarUrl",
+    }
+}
+
+form! {
+    /// The roles a user shall hold.
+    RolesForm {
+        /// All of them.
+        roles: RoleSet = "roles",
+    }
+}
+
+/// GET /api/users, users:read.
+async fn list(
+    State(app): State<App>,
+    reads: Reads<UsersRead>,
+    uri: Uri,
+    Query(query): Query<ListQuery>,
+) -> Result<Listed<UserView>, Problem> {
+    let sort = query.sort.unwrap_or_default();
+    let request = ListUsers {
+        filter: UserFilter {
+            is_active: query.is_active,
+            role: query.role,
+            email: query.email,
+            created_from: query.created_from,
+            created_to: query.created_to,
+            search: query.search,
+        },
+        sort,
+        limit: query.limit.unwrap_or_default(),
+        after: open_cursor(
+            &app.secret,
+            query.cursor.as_deref(),
+            &ListUsers::order(sort),
+        )?,
+    };
+    let (request, count) = (&request, query.count);
+    let read = |connection: Arc<Connection>| async move {
+        let total = async {
+            match count {
+                Some(count) => users::count(&connection, &request.filter, count)
+                    .await
+                    .map(Some),
+                None => Ok(None),
+            }
+        };
+        tokio::try_join!(users::list(&connection, request), total)
+    };
+    let (_, (page, total)) = reads.read(read).await?;
+    let listed = Listed::new(page, |user| UserView::from(&user), &app.secret, &uri);
+    Ok(listed.with_total(total).only(query.fields))
+}
+
+/// POST /api/users, users:create, CREATE.
+async fn create(
+    State(app): State<App>,
+    may: May<UsersCreate>,
+    Body(form): Body<NewUserForm>,
+) -> Result<Created<UserView>, Problem> {
+    let caller = may.caller();
+    let roles = form.roles.unwrap_or_default();
+    if roles != RoleSet::default() && !caller.actor.permissions.allow(Permission::RolesGrant) {
+        return Err(Problem::lacks(Permission::RolesGrant));
+    }
+    let password = match form.password {
+        Some(password) => Some(app.passwords.hash(password).await?),
+        None => None,
+    };
+    let new = NewUser {
+        name: form.name,
+        email: form.email,
+        roles,
+        is_active: form.is_active.unwrap_or(true),
+        avatar_url: form.avatar_url.or(None),
+    };
+    let connection = app.database.connection().await?;
+    let permissions = &caller.actor.permissions;
+    let created = users::insert(
+        &connection,
+        caller.author(),
+        &new,
+        password.as_ref(),
+        permissions,
+    )
+    .await?;
+    let user = created.ok_or(Code::RoleEscalation)?;
+    Ok(Created {
+        view: UserView::from(&user),
+        version: user.version,
+        location: format!("/api/users/{}", user.id),
+    })
+}
+
+/// GET /api/users/{user_id}, users:read.
+async fn show(
+    named: Named<UsersRead>,
+    Query(query): Query<ShowQuery>,
+) -> Result<Shown<UserView>, Problem> {
+    let (_, subject) = named.find().await?;
+    Ok(shown(&subject.user).only(query.fields))
+}
+
+/// PATCH /api/users/{user_id}, users:update, UPDATE.
+async fn change(
+    State(app): State<App>,
+    target: Target<UsersUpdate>,
+    if_match: IfMatch,
+    Body(form): Body<UserChange>,
+) -> Result<Shown<UserView>, Problem> {
+    let patch = |before: &User| User {
+        name: form.name.clone().unwrap_or_else(|| before.name.clone()),
+        email: form.email.clone().unwrap_or_else(|| before.email.clone()),
+        is_active: form.is_active.unwrap_or(before.is_active),
+        avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
+        ..before.clone()
+    };
+    let edit = Edit {
+        caller: &target.caller,
+        action: Action::Update,
+        if_match: &if_match,
+    };
+    let user = edit::run(&app, &edit, target.subject.user, patch).await?;
+    Ok(shown(&user))
+}
+
+/// DELETE /api/users/{user_id}, users:delete, DELETE.
+async fn remove(
+    State(app): State<App>,
+    target: Target<UsersDelete>,
+    if_match: IfMatch,
+) -> Result<Done, Problem> {
+    let edit = Edit {
+        caller: &target.caller,
+        action: Action::Delete,
+        if_match: &if_match,
+    };
+    edit::remove(&app, &edit, target.subject.user).await?;
+    Ok(Done)
+}
+
+/// GET /api/users/{user_id}/roles, roles:read.
+async fn show_roles(named: Named<RolesRead>) -> Result<Shown<UserRolesView>, Problem> {
+    let (_, subject) = named.find().await?;
+    let version = subject.user.version;
+    let permissions = subject.permissions.iter().map(Permission::as_str).collect();
+    Ok(Shown::new(UserRolesView {
+        roles: names(&subject.user),
+        permissions,
+        version,
+    })
+    .with_version(version))
+}
+
+/// PUT /api/users/{user_id}/roles, roles:grant, `ROLES_CHANGE`.
+async fn grant(
+    State(app): State<App>,
+    target: Target<RolesGrant>,
+    if_match: IfMatch,
+    Body(form): Body<RolesForm>,
+) -> Result<Shown<UserView>, Problem> {
+    let replace = |before: &User| User {
+        roles: form.roles.clone(),
+        ..before.clone()
+    };
+    let edit = Edit {
+        caller: &target.caller,
+        action: Action::RolesChange,
+        if_match: &if_match,
+    };
+    let user = edit::run(&app, &edit, target.subject.user, replace).await?;
+    Ok(shown(&user))
+}
+
+fn names(user: &User) -> Vec<String> {
+    user.roles.names().into_iter().map(str::to_owned).collect()
+}
+
+pub(super) fn shown(user: &User) -> Shown<UserView> {
+    Shown::new(UserView::from(user)).with_version(user.version)
+}

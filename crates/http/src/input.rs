@@ -1,0 +1,21 @@
+//! What comes in: bodies and queries, read strictly and checked completely.
+//!
+//! A [`Form`] is declared once by `form!`. The declaration is the type that handlers get, the parser that names every
+//! bad field, and the schema in the API description.
+
+mod body;
+mod cursor;
+mod form;
+mod json;
+mod path;
+mod precondition;
+mod query;
+mod value;
+
+pub(crate) use body::{Body, OptionalBody};
+pub(crate) use cursor::open_cursor;
+pub(crate) use form::{Form, Member, Source, form};
+pub(crate) use path::user_id;
+pub use precondition::IfMatch;
+pub(crate) use query::Query;
+pub(crate) use value::{Fields, Input, Nullable};

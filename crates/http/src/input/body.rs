@@ -1,0 +1,119 @@
+//! Bodies: JSON of at most 64 KiB.
+
+use axum::{
+    body::Body as AxumBody,
+    extract::{FromRequest, Request},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Value, json};
+
+use super::{Form, Source, form, json as strict};
+use crate::{
+    App, Code, Problem,
+    describe::{Docs, Part},
+    problem::Place,
+};
+
+/// The largest body that is read.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A form that is read from the body.
+pub(crate) struct Body<F>(pub(crate) F);
+
+impl<F: Form> FromRequest<App> for Body<F> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        check_type(request.method(), request.headers())?;
+        read(&collect(request.into_body()).await?).map(Self)
+    }
+}
+
+impl<F: Form> Part for Body<F> {
+    fn describe(docs: &mut Docs) {
+        describe::<F>(docs, true);
+    }
+}
+
+/// A form that is read from the body, or nothing when the body is empty.
+pub(crate) struct OptionalBody<F>(pub(crate) Option<F>);
+
+impl<F: Form> FromRequest<App> for OptionalBody<F> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = collect(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        check_type(&parts.method, &parts.headers)?;
+        read(&bytes).map(Some).map(Self)
+    }
+}
+
+impl<F: Form> Part for OptionalBody<F> {
+    fn describe(docs: &mut Docs) {
+        describe::<F>(docs, false);
+    }
+}
+
+fn describe<F: Form>(docs: &mut Docs, is_required: bool) {
+    let schema = form::schema(F::members());
+    docs.body = Some(
+        json!({ "required": is_required, "content": { "application/json": { "schema": schema } } }),
+    );
+    docs.codes.extend([
+        Code::MalformedJson,
+        Code::ValidationFailed,
+        Code::BodyTooLarge,
+        Code::UnsupportedMediaType,
+    ]);
+}
+
+/// A form of a foreign page cannot send JSON without asking first, so this also stops cross-site requests.
+fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = Err(Code::UnsupportedMediaType.into());
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return refused;
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(text), None) = (
+        types.next().and_then(|text| text.to_str().ok()),
+        types.next(),
+    ) else {
+        return refused;
+    };
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let is_utf8 = parts.all(|part| {
+        let part = part.to_ascii_lowercase();
+        part.is_empty() || part == "charset=utf-8" || part == "charset=\"utf-8\""
+    });
+    let is_patch = method == Method::PATCH && essence == "application/merge-patch+json";
+    if is_utf8 && (essence == "application/json" || is_patch) {
+        Ok(())
+    } else {
+        refused
+    }
+}
+
+async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
+    match Limited::new(body, MAX_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Code::BodyTooLarge.into()),
+        Err(_) => Err(Problem::from(Code::MalformedJson).with_detail("The body broke off.")),
+    }
+}
+
+fn read<F: Form>(bytes: &[u8]) -> Result<F, Problem> {
+    let value = strict::read(bytes)
+        .map_err(|reason| Problem::from(Code::MalformedJson).with_detail(reason))?;
+    let Value::Object(members) = value else {
+        let invalid = usher_domain::Invalid::new("type", "must be an object");
+        return Err(Problem::invalid_at(Place::Pointer(String::new()), invalid));
+    };
+    F::read(Source::members(members)).map_err(Problem::invalid)
+}

@@ -1,0 +1,155 @@
+//! The description of the API (OpenAPI 3.1), written from the routes and the signatures of their handlers.
+
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::{Code, Endpoint, Operation, describe::Access, routes};
+
+/// Returns the description of all routes.
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+    });
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for endpoint in routes::ALL {
+        paths.insert(
+            endpoint.path.to_owned(),
+            path_item(endpoint, &mut generator),
+        );
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert("Problem".to_owned(), problem_schema());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Usher",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "User management: users, credentials, sessions, roles and an audit log.",
+            "license": { "name": "Apache-2.0 OR MIT" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+        },
+    })
+}
+
+fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
+    let operations = endpoint.operations();
+    let list = operations.list().iter();
+    Value::Object(
+        list.map(|operation| {
+            let method = operation.method.as_str().to_ascii_lowercase();
+            (method, describe(endpoint, operation, generator))
+        })
+        .collect(),
+    )
+}
+
+fn describe(endpoint: &Endpoint, operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let mut described = json!({
+        "operationId": operation_id(endpoint, operation),
+        "summary": operation.summary,
+        "tags": [tag(endpoint)],
+        "security": match operation.access() {
+            Access::Anyone => json!([]),
+            Access::SignedIn | Access::May(_) => json!([{ "accessToken": [] }]),
+        },
+        "responses": responses(operation, generator),
+    });
+    if !operation.docs.parameters.is_empty() {
+        described["parameters"] = json!(operation.docs.parameters);
+    }
+    if let Some(body) = &operation.docs.body {
+        described["requestBody"] = body.clone();
+    }
+    if let Some(permission) = operation.permission() {
+        described["x-permission"] = json!(permission.as_str());
+    }
+    if let Some(action) = operation.action {
+        described["x-audit-action"] = json!(action.as_str());
+    }
+    described
+}
+
+fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    for answer in &operation.docs.answers {
+        let mut response = json!({ "description": answer.meaning });
+        if let Some(schema) = answer.schema {
+            response["content"] = json!({ "application/json": { "schema": schema(generator) } });
+        }
+        for (name, meaning) in answer.headers {
+            response["headers"][name] =
+                json!({ "description": meaning, "schema": { "type": "string" } });
+        }
+        responses.insert(answer.status.to_string(), response);
+    }
+    for code in &operation.docs.codes {
+        let status = code.status().as_str().to_owned();
+        let meaning = format!("`{}`: {}", code.slug(), code.title());
+        let response = responses.entry(status).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            })
+        });
+        let before = response["description"].as_str().unwrap_or_default();
+        let separator = if before.is_empty() { "" } else { "\n" };
+        response["description"] = json!(format!("{before}{separator}{meaning}"));
+    }
+    Value::Object(responses)
+}
+
+/// `/api/users/{user_id}/roles` with PUT becomes `putUsersUserIdRoles`.
+fn operation_id(endpoint: &Endpoint, operation: &Operation) -> String {
+    let words = endpoint
+        .path
+        .trim_start_matches("/api")
+        .split(|character: char| !character.is_ascii_alphanumeric());
+    let mut id = operation.method.as_str().to_ascii_lowercase();
+    for word in words.filter(|word| !word.is_empty()) {
+        let (first, rest) = word.split_at(1);
+        id.push_str(&first.to_ascii_uppercase());
+        id.push_str(rest);
+    }
+    id
+}
+
+fn tag(endpoint: &Endpoint) -> &'static str {
+    endpoint.path.split('/').nth(2).unwrap_or_default()
+}
+
+/// RFC 9457, section 3.
+fn problem_schema() -> Value {
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.slug()).collect();
+    json!({
+        "type": "object",
+        "description": "What went wrong (RFC 9457).",
+        "required": ["type", "title", "status", "code", "detail", "requestId"],
+        "properties": {
+            "type": { "type": "string", "format": "uri-reference" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "code": { "type": "string", "enum": codes },
+            "detail": { "type": "string" },
+            "requestId": { "type": "string" },
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["code", "message"],
+                    "properties": {
+                        "pointer": { "type": "string", "format": "json-pointer" },
+                        "parameter": { "type": "string" },
+                        "code": { "type": "string" },
+                        "message": { "type": "string" },
+                    },
+                },
+            },
+        },
+    })
+}

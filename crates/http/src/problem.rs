@@ -1,0 +1,201 @@
+//! Answers that say what went wrong, as problem details (RFC 9457).
+
+use std::{error::Error, sync::Arc};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use usher_core::{Constraint, Error as CoreError};
+use usher_domain::{Invalid, Permission, RequestId};
+
+use crate::Code;
+
+/// Where a bad value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A JSON pointer into the body (RFC 6901).
+    Pointer(String),
+    /// A parameter of the query.
+    Parameter(String),
+}
+
+/// A value that breaks its rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) place: Place,
+    pub(crate) invalid: Invalid,
+}
+
+impl Fault {
+    fn to_json(&self) -> Value {
+        let (kind, place) = match &self.place {
+            Place::Pointer(pointer) => ("pointer", pointer),
+            Place::Parameter(name) => ("parameter", name),
+        };
+        json!({ kind: place, "code": self.invalid.code, "message": self.invalid.message })
+    }
+}
+
+/// What went wrong with a request.
+#[derive(Debug)]
+pub struct Problem {
+    code: Code,
+    detail: Option<String>,
+    faults: Vec<Fault>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self {
+            code,
+            detail: None,
+            faults: Vec::new(),
+            source: None,
+        }
+    }
+}
+
+impl Problem {
+    /// Returns the code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Adds what there is to say beyond the code; the caller sees it.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds what is for the log alone.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
+        Self {
+            faults,
+            ..Self::from(Code::ValidationFailed)
+        }
+    }
+
+    pub(crate) fn invalid_at(place: Place, invalid: Invalid) -> Self {
+        Self::invalid(vec![Fault { place, invalid }])
+    }
+
+    pub(crate) fn lacks(permission: Permission) -> Self {
+        Self::from(Code::Forbidden)
+            .with_detail(format!("The permission {} is needed.", permission.as_str()))
+    }
+
+    /// Returns the cause, which is for operators alone.
+    pub(crate) fn source_text(&self) -> Option<String> {
+        self.source.as_ref().map(|source| chain(&**source))
+    }
+
+    /// Returns the body of the answer.
+    fn body(&self, request: &RequestId) -> Value {
+        let mut body = json!({
+            "type": format!("/problems/{}", self.code.slug()),
+            "title": self.code.title(),
+            "status": self.code.status().as_u16(),
+            "code": self.code.slug(),
+            "detail": self.detail.as_deref().unwrap_or(self.code.remedy()),
+            "requestId": request.as_str(),
+        });
+        if !self.faults.is_empty() {
+            body["errors"] = self.faults.iter().map(Fault::to_json).collect();
+        }
+        body
+    }
+
+    /// Makes the answer that leaves the instance; the one place where a problem is logged.
+    pub(crate) fn render(&self, request: &RequestId, allow: Option<&HeaderValue>) -> Response {
+        let status = self.code.status();
+        if status.is_server_error() {
+            let source = self.source_text().unwrap_or_default();
+            tracing::error!(target: "usher::request", request = request.as_str(), code = self.code.slug(), source, "a request failed");
+        }
+        let mut response = (status, self.body(request).to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, self.challenge());
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        if let Some(allow) = allow {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        response
+    }
+
+    /// RFC 6750, section 3.
+    fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static(match self.code {
+            Code::Unauthenticated => r#"Bearer realm="usher", error="invalid_token""#,
+            _ => r#"Bearer realm="usher""#,
+        })
+    }
+}
+
+/// The answer carries the problem; the router makes the body, since only it knows the id of the request.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+impl From<CoreError> for Problem {
+    fn from(error: CoreError) -> Self {
+        match &error {
+            CoreError::Conflict(Constraint::EmailTaken) => Self {
+                faults: vec![Fault {
+                    place: Place::Pointer("/email".to_owned()),
+                    invalid: Invalid::new("taken", "belongs to another user"),
+                }],
+                ..Self::from(Code::EmailTaken)
+            },
+            CoreError::Conflict(Constraint::UnknownRole) => Self::invalid_at(
+                Place::Pointer("/roles".to_owned()),
+                Invalid::new(
+                    "unknown-role",
+                    "must hold only registered roles; see /api/roles",
+                ),
+            ),
+            CoreError::Conflict(Constraint::LastAdmin) => Self::from(Code::LastAdmin),
+            CoreError::Unavailable { .. } => {
+                Self::from(Code::DatabaseUnavailable).with_source(error)
+            }
+            CoreError::SchemaOutdated { .. } => Self::from(Code::SchemaOutdated).with_source(error),
+            CoreError::Busy(_) => Self::from(Code::Busy).with_source(error),
+            CoreError::Corrupt { .. } | CoreError::Driver { .. } | CoreError::Crypto(_) => {
+                Self::from(Code::Internal).with_source(error)
+            }
+        }
+    }
+}
+
+/// Returns an error with its causes on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

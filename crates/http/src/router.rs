@@ -1,0 +1,122 @@
+//! What every answer has in common, whoever serves it: functions, the local server and the tests.
+//!
+//! From the outside in: the id of the request, the deadline, problems made into bodies, headers, panics caught.
+
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tower_http::catch_panic::CatchPanicLayer;
+use usher_core::secret;
+use usher_domain::RequestId;
+
+use crate::{App, Code, Endpoint, Problem};
+
+/// The longest a request may take; the platform's own limit is higher, and says less.
+const DEADLINE: Duration = Duration::from_secs(8);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The headers of every answer. An API has no pages, so a browser may do nothing at all with an answer.
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (
+        header::STRICT_TRANSPORT_SECURITY,
+        "max-age=63072000; includeSubDomains",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// Serves endpoints. A request for any other path is answered with a problem.
+pub fn router(endpoints: &[Endpoint], app: App) -> Router {
+    let mut router = Router::new();
+    for endpoint in endpoints {
+        let handlers = endpoint.operations().into_handlers();
+        for alias in endpoint.aliases {
+            router = router.route(alias, handlers.clone());
+        }
+        router = router.route(endpoint.path, handlers);
+    }
+    router
+        .fallback(async || Problem::from(Code::NotFound))
+        .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(middleware::from_fn(around))
+        .with_state(app)
+}
+
+fn on_panic(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Problem::from(Code::Internal)
+        .with_source(format!("panic: {text}"))
+        .into_response()
+}
+
+async fn around(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(id.clone());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    let answered =
+        answered.unwrap_or_else(|_| Problem::from(Code::DeadlineExceeded).into_response());
+    let response = finish(answered, &id);
+    let (status, milliseconds) = (
+        response.status().as_u16(),
+        started.elapsed().as_secs_f64() * 1000.0,
+    );
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    tracing::info!(target: "usher::request", request = id.as_str(), %method, route, status, milliseconds, "answered");
+    response
+}
+
+/// Takes the caller's id of the request, so that it can be found in two logs, or makes one.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    given
+        .and_then(RequestId::parse)
+        .unwrap_or_else(secret::request_id)
+}
+
+fn finish(response: Response, id: &RequestId) -> Response {
+    let problem = response.extensions().get::<Arc<Problem>>().cloned();
+    let mut response = match problem {
+        Some(problem) => problem.render(id, response.headers().get(header::ALLOW)),
+        None => response,
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,46 @@
+//! The table of contents: every path of the API. Each has a file of the same path under `api/`.
+
+use crate::{Endpoint, endpoints};
+
+/// Every path there is.
+pub const ALL: &[Endpoint] = &[
+    HEALTH,
+    HEALTH_LIVE,
+    HEALTH_READY,
+    AUTH_LOGIN,
+    AUTH_REFRESH,
+    AUTH_LOGOUT,
+    AUTH_JWKS,
+    ME,
+    USERS,
+    USER,
+    USER_ROLES,
+    ROLES,
+    AUDIT_LOGS,
+];
+
+/// Defines one path.
+macro_rules! endpoint {
+    ($name:ident, $path:literal $(or $alias:literal)?, $($module:ident)::+) => {
+        #[doc = concat!("`", $path, "`")]
+        pub const $name: Endpoint = Endpoint {
+            path: $path,
+            aliases: &[$($alias)?],
+            operations: endpoints::$($module)::+,
+        };
+    };
+}
+
+endpoint!(HEALTH, "/api/health", health::report);
+endpoint!(HEALTH_LIVE, "/api/health/live", health::liveness);
+endpoint!(HEALTH_READY, "/api/health/ready", health::readiness);
+endpoint!(AUTH_LOGIN, "/api/auth/login", auth::login);
+endpoint!(AUTH_REFRESH, "/api/auth/refresh", auth::refresh);
+endpoint!(AUTH_LOGOUT, "/api/auth/logout", auth::logout);
+endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);
+endpoint!(ME, "/api/me", me::profile);
+endpoint!(USERS, "/api/users", users::collection);
+endpoint!(USER, "/api/users/{user_id}", users::single);
+endpoint!(USER_ROLES, "/api/users/{user_id}/roles", users::roles);
+endpoint!(ROLES, "/api/roles", roles::collection);
+endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);
