@@ -1,8 +1,8 @@
 //! The one way to write: a change and its audit entry in a single statement.
 //!
 //! One statement is one transaction and one round trip. Either both are there afterwards or neither, and a change that
-//! hits no row leaves no entry. Nothing else in this crate inserts, updates or deletes; a test reads the sources and
-//! says so.
+//! hits no row leaves no entry. Every other way to run a statement refuses what is no reading; a test reads the sources
+//! for ways round that.
 
 use tokio_postgres::{
     Row,
@@ -59,7 +59,7 @@ impl Connection {
             .origin
             .user_agent
             .as_ref()
-            .map(|agent| agent.as_str());
+            .map(usher_domain::UserAgent::as_str);
         let entry: [(&(dyn ToSql + Sync), Type); 8] = [
             (&user, Type::INT8),
             (&event.action.as_str(), Type::TEXT),
@@ -72,7 +72,8 @@ impl Connection {
         ];
         let statement = with_entry(change, parameters.len());
         let parameters: Vec<_> = parameters.iter().cloned().chain(entry).collect();
-        self.row(context, &statement, &parameters).await
+        let rows = self.run(context, &statement, &parameters).await?;
+        Ok(rows.into_iter().next())
     }
 }
 

@@ -71,26 +71,26 @@ impl Config {
     /// Reads variables from wherever they are; an empty one counts as missing.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
-        let issuer = issuer(&get)?;
+        let issuer = issuer(get)?;
         Ok(Self {
-            database: database_url("DATABASE_URL", &get)?,
+            database: database_url("DATABASE_URL", get)?,
             signing_keys: required(
                 "USHER_SIGNING_KEYS",
-                &get,
+                get,
                 "make one with `cargo usher keys`",
-                |text| SigningKeys::parse(text),
+                SigningKeys::parse,
             )?,
             secret: required(
                 "USHER_SECRET",
-                &get,
+                get,
                 "make one with `cargo usher keys`",
-                |text| Secret::parse(text),
+                Secret::parse,
             )?,
             audience: get("USHER_AUDIENCE").unwrap_or_else(|| issuer.clone()),
             issuer,
-            environment: environment(&get)?,
-            health_token: health_token(&get)?,
-            cost: optional("USHER_ARGON2", &get, |text| Cost::parse(text))?.unwrap_or_default(),
+            environment: environment(get)?,
+            health_token: health_token(get)?,
+            cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
         })
     }
 }

@@ -37,8 +37,34 @@ impl Connection {
         }
     }
 
-    /// Runs a statement and returns its rows. `context` names it in errors and in the query log.
+    /// Runs a reading statement and returns its rows. `context` names it in errors and in the query log.
     pub(crate) async fn rows(
+        &self,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        // What writes begins with another word: `insert`, or `with` for a list of them.
+        let verb = statement.split_whitespace().next();
+        if !matches!(verb, Some("select" | "explain")) {
+            return Err(Error::Unaudited(context));
+        }
+        self.run(context, statement, parameters).await
+    }
+
+    /// Runs a reading statement that returns at most one row.
+    pub(crate) async fn row(
+        &self,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Row>> {
+        let rows = self.rows(context, statement, parameters).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Runs any statement; what writes comes from [`Connection::change`] alone.
+    pub(crate) async fn run(
         &self,
         context: &'static str,
         statement: &str,
@@ -58,17 +84,6 @@ impl Connection {
         let rows = answer.map_err(|source| Error::from_statement(context, source))?;
         log(context, statement, started.elapsed(), rows.len());
         Ok(rows)
-    }
-
-    /// Runs a statement that returns at most one row.
-    pub(crate) async fn row(
-        &self,
-        context: &'static str,
-        statement: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Option<Row>> {
-        let rows = self.rows(context, statement, parameters).await?;
-        Ok(rows.into_iter().next())
     }
 }
 

@@ -25,7 +25,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// A pool unused for this long is emptied before it is used again.
 const FREEZE: Duration = Duration::from_secs(30);
 /// A connection older than this is replaced, so that load spreads after a failover.
-const MAX_AGE: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_mins(5);
 /// A connection idle for longer than this is asked for a sign of life.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_millis(250);

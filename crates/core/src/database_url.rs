@@ -151,7 +151,7 @@ impl Asked {
         match name {
             "sslmode" => self.ssl_mode = Some(parse_ssl_mode(value)?),
             "connection_limit" => {
-                self.pool_size = parse_number("connection_limit", value, 1..=1000)?
+                self.pool_size = parse_number("connection_limit", value, 1..=1000)?;
             }
             "pool_timeout" => {
                 let seconds = parse_number("pool_timeout", value, 1..=60)?;

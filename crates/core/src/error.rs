@@ -65,6 +65,9 @@ pub enum Error {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// A statement that may write was run without an audit entry: a mistake in this crate.
+    #[error("{0} was not run: a statement that writes needs an audit event")]
+    Unaudited(&'static str),
     /// The operating system gave no random numbers, or a library failed.
     #[error("{0} failed")]
     Crypto(&'static str),
@@ -78,7 +81,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn corrupt(column: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn corrupt(column: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Corrupt {
             column,
             reason: reason.to_string(),
@@ -124,7 +127,8 @@ impl From<PoolError> for Error {
 }
 
 fn is_transport(error: &tokio_postgres::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+    std::error::Error::source(error)
+        .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>)
 }
 
 fn is_missing(state: &SqlState) -> bool {

@@ -114,7 +114,40 @@ pub async fn start(
     checked: &PasswordHash,
     rehashed: Option<&PasswordHash>,
 ) -> Result<Option<Session>> {
-    let change = format!(
+    let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
+    let refresh = RefreshToken::first(id)?;
+    let refresh_hash = refresh.hash();
+    let event = Event::new(Action::Login, Entity::User).with_session(id);
+    let user_agent = origin
+        .user_agent
+        .as_ref()
+        .map(usher_domain::UserAgent::as_str);
+    let parameters: &[Parameter<'_>] = &[
+        (&id.get(), Type::UUID),
+        (&user.get(), Type::INT8),
+        (&refresh_hash.as_slice(), Type::BYTEA),
+        (&checked.as_str(), Type::TEXT),
+        (&LIFETIME_DAYS, Type::INT4),
+        (&origin.ip, Type::INET),
+        (&user_agent, Type::TEXT),
+        (&rehashed.map(PasswordHash::as_str), Type::TEXT),
+    ];
+    let author = Author::user(user, id, origin);
+    let row = connection
+        .change(
+            "start session",
+            author,
+            &event,
+            &start_statement(),
+            parameters,
+        )
+        .await?;
+    row.map(|row| Session::read(&row, refresh)).transpose()
+}
+
+/// The parameters are those of [`start`], in the order it sends them.
+fn start_statement() -> String {
+    format!(
         "account as (
           select {USER_COLUMNS}
           from users
@@ -149,30 +182,7 @@ pub async fn start(
           from account
           cross join session
         )"
-    );
-    let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
-    let refresh = RefreshToken::first(id)?;
-    let refresh_hash = refresh.hash();
-    let event = Event::new(Action::Login, Entity::User).with_session(id);
-    let user_agent = origin
-        .user_agent
-        .as_ref()
-        .map(usher_domain::UserAgent::as_str);
-    let parameters: &[Parameter<'_>] = &[
-        (&id.get(), Type::UUID),
-        (&user.get(), Type::INT8),
-        (&refresh_hash.as_slice(), Type::BYTEA),
-        (&checked.as_str(), Type::TEXT),
-        (&LIFETIME_DAYS, Type::INT4),
-        (&origin.ip, Type::INET),
-        (&user_agent, Type::TEXT),
-        (&rehashed.map(PasswordHash::as_str), Type::TEXT),
-    ];
-    let author = Author::user(user, id, origin);
-    let row = connection
-        .change("start session", author, &event, &change, parameters)
-        .await?;
-    row.map(|row| Session::read(&row, refresh)).transpose()
+    )
 }
 
 /// Why a sign-in failed, as the audit log keeps it. The caller is told less.

@@ -41,7 +41,7 @@ struct Header {
     kid: String,
 }
 
-/// RFC 9068, section 2.2; `sid` as in OpenID Connect Front-Channel Logout.
+/// RFC 9068, section 2.2; `sid` as in `OpenID` Connect Front-Channel Logout.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {

@@ -113,7 +113,7 @@ impl<V: View> Answer for Shown<V> {
         docs.answers.push(AnswerDocs {
             status: 200,
             meaning: "As asked.",
-            schema: Some(|generator| generator.subschema_for::<V>()),
+            schema: Some(schemars::SchemaGenerator::subschema_for::<V>),
             headers: if V::FIELDS.contains(&"version") {
                 &[ETAG]
             } else {
@@ -147,7 +147,7 @@ impl<V: View> Answer for Created<V> {
         docs.answers.push(AnswerDocs {
             status: 201,
             meaning: "Created.",
-            schema: Some(|generator| generator.subschema_for::<V>()),
+            schema: Some(schemars::SchemaGenerator::subschema_for::<V>),
             headers: &[("Location", "The path of what was created."), ETAG],
         });
     }

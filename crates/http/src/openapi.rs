@@ -1,4 +1,4 @@
-//! The description of the API (OpenAPI 3.1), written from the routes and the signatures of their handlers.
+//! The description of the API (`OpenAPI` 3.1), written from the routes and the signatures of their handlers.
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};

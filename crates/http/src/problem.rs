@@ -182,9 +182,10 @@ impl From<CoreError> for Problem {
             }
             CoreError::SchemaOutdated { .. } => Self::from(Code::SchemaOutdated).with_source(error),
             CoreError::Busy(_) => Self::from(Code::Busy).with_source(error),
-            CoreError::Corrupt { .. } | CoreError::Driver { .. } | CoreError::Crypto(_) => {
-                Self::from(Code::Internal).with_source(error)
-            }
+            CoreError::Corrupt { .. }
+            | CoreError::Driver { .. }
+            | CoreError::Unaudited(_)
+            | CoreError::Crypto(_) => Self::from(Code::Internal).with_source(error),
         }
     }
 }

@@ -55,6 +55,11 @@ pub fn router(endpoints: &[Endpoint], app: App) -> Router {
         }
         router = router.route(endpoint.path, handlers);
     }
+    with_answers(router, app)
+}
+
+/// Gives the answers of a router what all answers have in common.
+pub fn with_answers(router: Router<App>, app: App) -> Router {
     router
         .fallback(async || Problem::from(Code::NotFound))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
@@ -63,6 +68,10 @@ pub fn router(endpoints: &[Endpoint], app: App) -> Router {
         .with_state(app)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
 fn on_panic(panic: Box<dyn Any + Send>) -> Response {
     let text = panic
         .downcast_ref::<&str>()

@@ -126,6 +126,10 @@ async fn sign_in(
             {
                 return show(&app, &session);
             }
+            if rehashed.is_some() {
+                // Another sign-in of the same account renewed the hash first; the next one finds it.
+                return Err(Code::Busy.into());
+            }
             // The account changed between the check and the sign-in.
             (LoginFailure::WrongPassword, Code::InvalidCredentials)
         }
@@ -262,7 +266,7 @@ impl Answer for Keys {
         docs.answers.push(AnswerDocs {
             status: 200,
             meaning: "The keys.",
-            schema: Some(|generator| generator.subschema_for::<KeysView>()),
+            schema: Some(schemars::SchemaGenerator::subschema_for::<KeysView>),
             headers: &[("Cache-Control", "How long the keys may be kept.")],
         });
     }

@@ -68,7 +68,7 @@ form! {
 /// GET /api/me, signed in.
 async fn show(caller: SignedIn, Query(query): Query<ShowQuery>) -> Result<Shown<MeView>, Problem> {
     let version = caller.actor.user.version;
-    Ok(Shown::new(view_of(caller))
+    Ok(Shown::new(view_of(&caller))
         .with_version(version)
         .only(query.fields))
 }
@@ -94,7 +94,7 @@ async fn change(
     Ok(shown(&user))
 }
 
-fn view_of(caller: SignedIn) -> MeView {
+fn view_of(caller: &SignedIn) -> MeView {
     let UserView {
         id,
         name,

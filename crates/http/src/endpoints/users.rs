@@ -264,7 +264,7 @@ async fn create(
     })
 }
 
-/// GET /api/users/{user_id}, users:read.
+/// GET /`api/users/{user_id`}, users:read.
 async fn show(
     named: Named<UsersRead>,
     Query(query): Query<ShowQuery>,
@@ -273,7 +273,7 @@ async fn show(
     Ok(shown(&subject.user).only(query.fields))
 }
 
-/// PATCH /api/users/{user_id}, users:update, UPDATE.
+/// PATCH /`api/users/{user_id`}, users:update, UPDATE.
 async fn change(
     State(app): State<App>,
     target: Target<UsersUpdate>,
@@ -296,7 +296,7 @@ async fn change(
     Ok(shown(&user))
 }
 
-/// DELETE /api/users/{user_id}, users:delete, DELETE.
+/// DELETE /`api/users/{user_id`}, users:delete, DELETE.
 async fn remove(
     State(app): State<App>,
     target: Target<UsersDelete>,
@@ -311,7 +311,7 @@ async fn remove(
     Ok(Done)
 }
 
-/// GET /api/users/{user_id}/roles, roles:read.
+/// GET /`api/users/{user_id}/roles`, roles:read.
 async fn show_roles(named: Named<RolesRead>) -> Result<Shown<UserRolesView>, Problem> {
     let (_, subject) = named.find().await?;
     let version = subject.user.version;
@@ -324,7 +324,7 @@ async fn show_roles(named: Named<RolesRead>) -> Result<Shown<UserRolesView>, Pro
     .with_version(version))
 }
 
-/// PUT /api/users/{user_id}/roles, roles:grant, `ROLES_CHANGE`.
+/// PUT /`api/users/{user_id}/roles`, roles:grant, `ROLES_CHANGE`.
 async fn grant(
     State(app): State<App>,
     target: Target<RolesGrant>,

@@ -108,7 +108,7 @@ mod tests {
             (r#"{"a":1}{"#, "trailing"),
             (r#"{"a":1,}"#, "trailing comma"),
             (r#"{"a":NaN}"#, "expected value"),
-            (r#"{'a':1}"#, "key must be a string"),
+            (r"{'a':1}", "key must be a string"),
             ("\u{feff}{}", "expected value"),
             ("{\"a\":\"\u{1}\"}", "control character"),
             ("", "EOF"),

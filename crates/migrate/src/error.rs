@@ -1,0 +1,93 @@
+//! What can keep a deploy from running, and the next thing to do.
+
+use crate::{Failure, Status};
+
+/// Says why the migrations could not be read, compared or applied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A migration has a name that says no version.
+    #[error(
+        "{name:?} is no name of a migration: it has to look like V20261123100000__users_and_roles"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Two migrations have the same version.
+    #[error("{first} and {second} have the same version: give the later one a newer timestamp")]
+    Repeated {
+        /// The name of the one.
+        first: String,
+        /// The name of the other.
+        second: String,
+    },
+    /// Another deploy runs for too long.
+    #[error(
+        "another deploy is still running after {seconds} s: {holder}; wait for it to end, then run \
+         `usher migrate deploy` again"
+    )]
+    Busy {
+        /// Who has the lock.
+        holder: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The database and the program do not agree on the past.
+    #[error("nothing was applied, since the history of the database is another one:{}", explain(.0))]
+    Broken(Status),
+    /// A migration failed.
+    #[error("{0}\ncorrect it, then run `usher migrate deploy` again")]
+    Failed(Failure),
+    /// The history could not be prepared or read by refinery.
+    #[error(
+        "the history of the migrations cannot be kept; run `usher migrate deploy` with a role that owns the schema"
+    )]
+    History(#[source] Box<refinery::Error>),
+    /// The partitions of the audit log could not be made.
+    #[error(
+        "the migrations are applied, but the partitions of the coming months could not be made; run \
+         `usher migrate deploy` again"
+    )]
+    Partitions(#[source] tokio_postgres::Error),
+    /// A statement failed.
+    #[error("could not {action}")]
+    Database {
+        /// What was tried, such as "read the history".
+        action: &'static str,
+        /// The reason.
+        source: tokio_postgres::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn database(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Database { action, source }
+    }
+}
+
+/// Lists what is wrong, each with the way out of it.
+fn explain(status: &Status) -> String {
+    use crate::State::{Applied, Divergent, Missing, OutOfOrder, Pending};
+
+    let wrong = status
+        .entries
+        .iter()
+        .filter(|entry| entry.state.is_broken());
+    let lines = wrong.map(|entry| {
+        let advice = match entry.state {
+            Applied | Pending => "is fine",
+            Divergent => {
+                "was changed after it was applied: restore its file and write a new migration"
+            }
+            Missing => {
+                "is applied and unknown here: deploy from a newer checkout, or restore its file"
+            }
+            OutOfOrder => "is older than the newest applied one: give it a newer timestamp",
+        };
+        format!("\n  {} ({}) {advice}", entry.name, entry.state)
+    });
+    lines
+        .chain(["\n`usher migrate status` shows all of them".to_owned()])
+        .collect()
+}

@@ -1,0 +1,23 @@
+//! Migrations of the database: what there are, which of them a database has, and how it gets the others.
+//!
+//! The work of applying is refinery's, and so is the table `refinery_schema_history` that remembers it. This crate
+//! adds what a deploy from several machines needs: a lock, a look before the leap, and errors that say what to do.
+//!
+//! A function never migrates: `usher migrate deploy` runs before the functions are deployed.
+
+mod deploy;
+mod error;
+mod failure;
+mod history;
+mod lock;
+mod migrations;
+mod status;
+
+pub use deploy::{Deployed, LOCK_WAIT};
+pub use error::Error;
+pub use failure::Failure;
+pub use migrations::{Migration, Migrations};
+pub use status::{Entry, State, Status};
+
+/// What the functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,209 @@
+//! A set of migrations, in the order of their versions.
+
+use crate::{Error, Result};
+
+/// Name, SQL and rollback of each migration of this product.
+const EMBEDDED: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// One step of the schema.
+#[derive(Debug, Clone)]
+pub struct Migration {
+    name: String,
+    rollback: Option<String>,
+    step: refinery::Migration,
+}
+
+/// A set of migrations, in the order of their versions.
+#[derive(Debug, Clone)]
+pub struct Migrations {
+    list: Vec<Migration>,
+}
+
+impl Migration {
+    fn new(name: &str, sql: &str, rollback: Option<&str>) -> Result<Self> {
+        let invalid = || Error::Name {
+            name: name.to_owned(),
+        };
+        // refinery takes also names that it later panics on, or applies in another order.
+        let (version, rest) = name
+            .strip_prefix('V')
+            .and_then(|name| name.split_once("__"))
+            .ok_or_else(invalid)?;
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if version.is_empty()
+            || !version.bytes().all(|byte| byte.is_ascii_digit())
+            || !rest.chars().all(is_plain)
+        {
+            return Err(invalid());
+        }
+        let step = refinery::Migration::unapplied(name, sql).map_err(|_| invalid())?;
+        Ok(Self {
+            name: name.to_owned(),
+            rollback: rollback.map(str::to_owned),
+            step,
+        })
+    }
+
+    /// Returns the version, such as 20261123100000.
+    pub fn version(&self) -> i64 {
+        self.step.version()
+    }
+
+    /// Returns the whole name, such as `V20261123100000__users_and_roles`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the statements.
+    pub fn sql(&self) -> &str {
+        self.step.sql().unwrap_or_default()
+    }
+
+    /// Returns the statements that undo it, when it was given any.
+    pub fn rollback(&self) -> Option<&str> {
+        self.rollback.as_deref()
+    }
+
+    /// Returns the name as the history has it: without the version.
+    pub(crate) fn label(&self) -> &str {
+        self.step.name()
+    }
+
+    /// Returns the checksum as the history has it.
+    pub(crate) fn checksum(&self) -> u64 {
+        self.step.checksum()
+    }
+
+    pub(crate) fn step(&self) -> &refinery::Migration {
+        &self.step
+    }
+}
+
+impl Migrations {
+    /// Returns the migrations of this product.
+    pub fn embedded() -> Result<Self> {
+        let list = EMBEDDED
+            .iter()
+            .map(|(name, sql, rollback)| Migration::new(name, sql, Some(rollback)));
+        Self::from_list(list.collect::<Result<_>>()?)
+    }
+
+    /// Makes a set from names and SQL.
+    pub fn from_parts(parts: &[(&str, &str)]) -> Result<Self> {
+        let list = parts
+            .iter()
+            .map(|(name, sql)| Migration::new(name, sql, None));
+        Self::from_list(list.collect::<Result<_>>()?)
+    }
+
+    fn from_list(mut list: Vec<Migration>) -> Result<Self> {
+        list.sort_by_key(Migration::version);
+        for pair in list.windows(2) {
+            if let [first, second] = pair
+                && first.version() == second.version()
+            {
+                return Err(Error::Repeated {
+                    first: first.name.clone(),
+                    second: second.name.clone(),
+                });
+            }
+        }
+        Ok(Self { list })
+    }
+
+    /// Returns the migrations, oldest first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Migration> {
+        self.list.iter()
+    }
+
+    /// Returns the version of the newest migration, or 0 when there is none.
+    pub fn latest(&self) -> i64 {
+        self.list.last().map_or(0, Migration::version)
+    }
+
+    /// Returns sixteen letters that change with any name or statement, for the name of a template of tests.
+    pub fn fingerprint(&self) -> String {
+        // FNV-1a over the checksums, which are the same in every build.
+        let bytes = self
+            .list
+            .iter()
+            .flat_map(|migration| migration.checksum().to_be_bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+}
+
+impl<'a> IntoIterator for &'a Migrations {
+    type Item = &'a Migration;
+    type IntoIter = std::slice::Iter<'a, Migration>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_migrations_are_in_order_and_can_be_undone() {
+        let migrations = Migrations::embedded().unwrap();
+        let versions: Vec<i64> = migrations.iter().map(Migration::version).collect();
+        assert!(versions.is_sorted() && !versions.is_empty());
+        assert_eq!(migrations.latest(), *versions.last().unwrap());
+        assert!(
+            migrations
+                .iter()
+                .all(|migration| migration.rollback().is_some())
+        );
+    }
+
+    #[test]
+    fn a_name_has_a_version_and_a_label() {
+        for name in [
+            "1__a",
+            "V__a",
+            "V1_a",
+            "V1.2__a",
+            "U1__a",
+            "|1__a",
+            "V1__a b",
+            "V99999999999999999999__a",
+        ] {
+            assert!(Migrations::from_parts(&[(name, "")]).is_err(), "{name}");
+        }
+        assert_eq!(
+            Migrations::from_parts(&[("V2__b", ""), ("V1__a", "")])
+                .unwrap()
+                .latest(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_version_stands_once() {
+        let error = Migrations::from_parts(&[("V1__a", ""), ("V1__b", "")]).unwrap_err();
+        assert!(error.to_string().contains("V1__a and V1__b"));
+    }
+
+    #[test]
+    fn a_fingerprint_follows_names_and_statements() {
+        let fingerprint = |name, sql| {
+            Migrations::from_parts(&[(name, sql)])
+                .unwrap()
+                .fingerprint()
+        };
+        assert_eq!(fingerprint("V1__a", "x"), fingerprint("V1__a", "x"));
+        assert_ne!(fingerprint("V1__a", "x"), fingerprint("V1__b", "x"));
+        assert_ne!(fingerprint("V1__a", "x"), fingerprint("V1__a", "y"));
+    }
+
+    #[test]
+    fn checksums_stay_those_that_databases_have() {
+        let migrations = Migrations::from_parts(&[("V1__a", "select 1")]).unwrap();
+        assert_eq!(migrations.fingerprint(), "9f84aecde9a32a53");
+    }
+}

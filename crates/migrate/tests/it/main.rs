@@ -1,0 +1,10 @@
+//! Tests on a real server: deploys that work, fail, meet and are refused, and the way back.
+
+#[cfg(test)]
+mod deploys;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod rollbacks;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,43 @@
+//! A database of its own for each test, and short ways to deploy and to ask.
+
+use tokio_postgres::{Client, NoTls};
+use usher_devdb::{TestDatabase, test_cluster};
+use usher_migrate::{Deployed, Error, LOCK_WAIT, Migrations};
+
+/// Creates a database with nothing in it.
+pub(crate) async fn database() -> TestDatabase {
+    test_cluster().blank().create().await.unwrap()
+}
+
+/// Connects to a database.
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test is no function")]
+    tokio::spawn(connection);
+    client
+}
+
+/// Makes a set of migrations.
+pub(crate) fn set(parts: &[(&str, &str)]) -> Migrations {
+    Migrations::from_parts(parts).unwrap()
+}
+
+/// Deploys without telling anybody.
+pub(crate) async fn deploy(
+    migrations: &Migrations,
+    client: &mut Client,
+) -> Result<Deployed, Error> {
+    migrations.deploy(client, LOCK_WAIT, &|_| {}).await
+}
+
+/// Asks for one text.
+pub(crate) async fn ask(client: &Client, question: &str) -> Option<String> {
+    client.query_one(question, &[]).await.unwrap().get(0)
+}
+
+/// Returns the kind, name and definition of everything in the schema `public`.
+pub(crate) async fn catalog(client: &Client) -> Vec<String> {
+    let statement = include_str!("catalog.sql");
+    let rows = client.query(statement, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}

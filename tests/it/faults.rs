@@ -1,0 +1,136 @@
+//! A database that is away, silent or overrun: 503 with Retry-After in time, and recovery without a restart.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use tokio::net::TcpListener;
+use usher_tests::{Answer, PASSWORD, TestApp};
+
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!(answer.problem(503), "database-unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert!(
+        !answer.text().contains("connect"),
+        "nothing of the cause is told: {}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_is_used_again() {
+    let t = TestApp::start().await;
+    let admin = t.admin();
+    admin.get("/api/users").await.expect(200);
+    t.shut_out().await;
+    for path in [
+        "/api/users",
+        "/api/me",
+        "/api/health",
+        "/api/health/ready",
+        "/api/audit-logs",
+    ] {
+        let started = Instant::now();
+        assert_unavailable(&admin.get(path).await);
+        assert!(started.elapsed() < Duration::from_secs(3), "{path}");
+    }
+    assert_unavailable(&t.anonymous().sign_in("admin@example.com", PASSWORD).await);
+    admin.get("/api/health/live").await.expect(200);
+    t.let_in().await;
+    admin.get("/api/users").await.expect(200);
+    t.anonymous()
+        .sign_in("admin@example.com", PASSWORD)
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn a_read_survives_a_connection_that_was_closed_meanwhile() {
+    let t = TestApp::start().await;
+    let admin = t.admin();
+    for _ in 0..5 {
+        admin.get("/api/users").await.expect(200);
+        t.hang_up().await;
+        admin.get("/api/users/4").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_database_is_given_up_in_time() {
+    // It accepts the connection and says nothing, like a host behind a dropped route.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://nobody@{}/none", silent.local_addr().unwrap());
+    let t = TestApp::with(&[("DATABASE_URL", &url)]).await;
+    let started = Instant::now();
+    assert_unavailable(&t.admin().get("/api/me").await);
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_closed_port_is_told_at_once() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("postgres://nobody@127.0.0.1:{port}/none");
+    let t = TestApp::with(&[("DATABASE_URL", &url)]).await;
+    assert_unavailable(
+        &t.admin()
+            .request_without_body(&Method::POST, "/api/auth/logout")
+            .await,
+    );
+    assert_unavailable(&t.anonymous().get("/api/health/ready").await);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_connection_is_sent_away() {
+    let t = TestApp::start().await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(t.app.database.connection().await.unwrap());
+    }
+    let started = Instant::now();
+    assert_unavailable(&t.admin().get("/api/me").await);
+    assert!(started.elapsed() < Duration::from_secs(3));
+    drop(held);
+    t.admin().get("/api/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_abandoned_statement_spoils_no_connection() {
+    let t = TestApp::start().await;
+    let blocker = t.lock("users").await;
+    // The caller goes away while the statement waits for the lock.
+    let admin = t.admin();
+    let request = admin.patch("/api/users/4", serde_json::json!({ "name": "Late" }));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), request)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        t.app.database.figures().idle,
+        0,
+        "the connection that waits is not given to the next"
+    );
+    drop(blocker);
+    t.admin().get("/api/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_locked_table_is_told_before_the_deadline() {
+    let t = TestApp::start().await;
+    let _blocker = t.lock("users").await;
+    let started = Instant::now();
+    assert_unavailable(&t.admin().get("/api/me").await);
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
+}

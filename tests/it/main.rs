@@ -1,0 +1,20 @@
+//! The whole product through its router, on a real Postgres: one file per subject.
+
+mod access;
+mod answers;
+mod audit;
+mod audit_logs;
+mod auth;
+mod database;
+mod faults;
+mod health;
+mod hostile;
+mod layout;
+mod me;
+mod plans;
+mod races;
+mod refresh;
+mod roles;
+mod sources;
+mod users;
+mod users_list;

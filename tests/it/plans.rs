@@ -1,0 +1,180 @@
+//! The statements of lists and lookups are answered from an index: the database explains what it would do.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+use usher_tests::TestApp;
+
+/// Collects the query log of development.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    /// Returns the statement that was logged under this name.
+    fn statement(&self, context: &str) -> String {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.contains(&format!(" {context} ")))
+            .unwrap_or_else(|| panic!("{context}: {text}"));
+        line.split_once("rows: ").unwrap().1.to_owned()
+    }
+}
+
+async fn generate(t: &TestApp) {
+    t.execute(
+        "insert into users (name, email, is_active, roles, created_at)
+        select md5(number::text), 'person' || number || '@example.org', number % 50 <> 0,
+          case when number % 1000 = 0 then '{auditor}' else '{user}' end::text[], now() - make_interval(secs => number)
+        from generate_series(1, 20000) as number;
+        insert into audit_logs (actor_id, action, entity, entity_id, created_at)
+        select 1 + number % 5, 'UPDATE', 'User', number % 2000, date_trunc('month', now()) + make_interval(secs => number / 10.0)
+        from generate_series(1, 20000) as number;
+        insert into sessions (id, user_id, refresh_hash, expires_at)
+        select gen_random_uuid(), 1 + number % 5, sha256('x'), now() from generate_series(1, 20000) as number",
+    )
+    .await;
+    // Merges what is pending in the trigram index, as autovacuum does elsewhere.
+    t.execute("vacuum analyze").await;
+}
+
+/// What is asked, the statement it leads to, the values that are sent, and the index that answers.
+const CASES: [(&str, &str, &[&str], &str); 15] = [
+    ("/api/users", "list users", &["21"], "users_created_at_idx"),
+    (
+        "/api/users?sort=createdAt&limit=1",
+        "list users",
+        &["2"],
+        "users_created_at_idx",
+    ),
+    (
+        "/api/users?sort=name",
+        "list users",
+        &["21"],
+        "users_name_idx",
+    ),
+    (
+        "/api/users?sort=-name",
+        "list users",
+        &["21"],
+        "users_name_idx",
+    ),
+    (
+        "/api/users?sort=email",
+        "list users",
+        &["21"],
+        "users_email_key",
+    ),
+    ("/api/users?sort=-id", "list users", &["21"], "users_pkey"),
+    (
+        "/api/users?isActive=false",
+        "list users",
+        &["false", "21"],
+        "users_is_active_idx",
+    ),
+    (
+        "/api/users?role=auditor",
+        "list users",
+        &["{auditor}", "21"],
+        "users_roles_idx",
+    ),
+    (
+        "/api/users?email=person7@example.org",
+        "list users",
+        &["person7@example.org", "21"],
+        "users_email_key",
+    ),
+    (
+        "/api/users?q=c81e728d9d",
+        "list users",
+        &["%c81e728d9d%", "21"],
+        "users_search_idx",
+    ),
+    ("/api/users/4", "find subject", &["4"], "users_pkey"),
+    (
+        "/api/me",
+        "authorise",
+        &["00000000-0000-0000-0000-00000000a001", "1"],
+        "sessions_pkey",
+    ),
+    ("/api/audit-logs", "list audit logs", &["21"], "created_at"),
+    (
+        "/api/audit-logs?actorId=2",
+        "list audit logs",
+        &["2", "21"],
+        "actor_id",
+    ),
+    (
+        "/api/audit-logs?entity=User&entityId=77",
+        "list audit logs",
+        &["User", "77", "21"],
+        "entity",
+    ),
+];
+
+#[tokio::test]
+async fn every_list_and_lookup_is_answered_from_its_index() {
+    let t = TestApp::start().await;
+    generate(&t).await;
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for (path, context, values, index) in CASES {
+        t.admin().get(path).await.expect(200);
+        let plan = t.explain(&log.statement(context), values).await;
+        assert!(plan.contains(index), "{path}: not by {index}:\n{plan}");
+        for table in ["users", "sessions", "audit_logs"] {
+            assert!(
+                !plan.contains(&format!("Seq Scan on {table}")),
+                "{path}:\n{plan}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deep_page_is_entered_by_the_index() {
+    let t = TestApp::start().await;
+    generate(&t).await;
+    for (key, values, condition) in [
+        (
+            "created_at",
+            ["2026-01-01", "7", "21"],
+            "(created_at, id) <",
+        ),
+        ("name", ["m", "7", "21"], "(name, id) <"),
+    ] {
+        let statement = format!(
+            "select id from users where deleted_at is null and {condition} ($1, $2) order by {key} desc, id desc limit $3"
+        );
+        let plan = t.explain(&statement, &values).await;
+        assert!(plan.contains("Index Cond: (ROW("), "{plan}");
+        assert!(!plan.contains("Sort"), "{plan}");
+    }
+}

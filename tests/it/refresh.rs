@@ -1,0 +1,252 @@
+//! Refresh tokens: rotated, retried, stolen, guessed, run out.
+
+use serde_json::{Value, json};
+use usher_tests::{Answer, Caller, PASSWORD, TestApp};
+
+async fn sign_in(t: &TestApp) -> Value {
+    t.anonymous()
+        .sign_in("member@example.com", PASSWORD)
+        .await
+        .expect(200)
+}
+
+async fn refresh(caller: &Caller, token: &Value) -> Answer {
+    caller
+        .post("/api/auth/refresh", json!({ "refreshToken": token }))
+        .await
+}
+
+/// Lets time pass in the database for the session of the user.
+async fn wait(t: &TestApp, interval: &str) {
+    t.execute(&format!(
+        "update sessions set
+          created_at = created_at - interval '{interval}',
+          refreshed_at = refreshed_at - interval '{interval}',
+          expires_at = expires_at - interval '{interval}'
+        where ended_at is null"
+    ))
+    .await;
+}
+
+async fn actions(t: &TestApp) -> Vec<String> {
+    t.audit()
+        .await
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_token_buys_the_next_one() {
+    let t = TestApp::start().await;
+    let mut session = sign_in(&t).await;
+    let first = session["refreshToken"].clone();
+    assert!(first.as_str().unwrap().starts_with("usher_rt_"));
+    for _ in 0..3 {
+        let next = refresh(&t.anonymous(), &session["refreshToken"])
+            .await
+            .expect(200);
+        assert_ne!(next["refreshToken"], session["refreshToken"]);
+        let access = next["accessToken"].as_str().unwrap();
+        t.anonymous()
+            .with_token(access)
+            .get("/api/me")
+            .await
+            .expect(200);
+        session = next;
+    }
+    assert_eq!(
+        actions(&t).await,
+        ["LOGIN", "REFRESH", "REFRESH", "REFRESH"]
+    );
+    let stored = t
+        .sql(
+            "select jsonb_agg(encode(refresh_hash, 'base64')) from sessions",
+            &[],
+        )
+        .await
+        .to_string();
+    assert!(
+        !stored.contains(&first.as_str().unwrap()[9..20]),
+        "only hashes are stored"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_given_again() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    let once = refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+    let again = refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+    assert_eq!(once["refreshToken"], again["refreshToken"]);
+    assert_eq!(actions(&t).await, ["LOGIN", "REFRESH"]);
+    refresh(&t.anonymous(), &again["refreshToken"])
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn a_replaced_token_ends_the_session_after_ten_seconds() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    let next = refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+    wait(&t, "11 seconds").await;
+    assert_eq!(
+        refresh(&t.anonymous(), &session["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+    assert_eq!(
+        refresh(&t.anonymous(), &next["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+    let access = next["accessToken"].as_str().unwrap();
+    assert_eq!(
+        t.anonymous()
+            .with_token(access)
+            .get("/api/me")
+            .await
+            .problem(401),
+        "unauthenticated"
+    );
+    assert_eq!(actions(&t).await, ["LOGIN", "REFRESH", "REFRESH_REUSE"]);
+    assert_eq!(
+        t.count("select count(*) from sessions where end_reason = 'theft'")
+            .await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_token_two_steps_behind_ends_the_session_at_once() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    let second = refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+    let third = refresh(&t.anonymous(), &second["refreshToken"])
+        .await
+        .expect(200);
+    assert_eq!(
+        refresh(&t.anonymous(), &session["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+    assert_eq!(
+        refresh(&t.anonymous(), &third["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+    assert_eq!(actions(&t).await.last().unwrap(), "REFRESH_REUSE");
+}
+
+#[tokio::test]
+async fn a_guess_ends_nobodys_session() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    let token = session["refreshToken"].as_str().unwrap();
+    // The session and the counter are right, the secret is not.
+    let guess = format!("{}AAAAAAAAAA", &token[..token.len() - 10]);
+    for text in [
+        guess.as_str(),
+        &token[..token.len() - 1],
+        "usher_rt_",
+        "x",
+        "",
+    ] {
+        assert_eq!(
+            refresh(&t.anonymous(), &json!(text)).await.problem(401),
+            "invalid-refresh-token"
+        );
+    }
+    assert_eq!(actions(&t).await, ["LOGIN"]);
+    refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_14_idle_days_and_30_days_in_all() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    wait(&t, "13 days").await;
+    let session = refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+    wait(&t, "13 days").await;
+    let session = refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200);
+    wait(&t, "5 days").await;
+    assert_eq!(
+        refresh(&t.anonymous(), &session["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+    let access = session["accessToken"].as_str().unwrap();
+    assert_eq!(
+        t.anonymous()
+            .with_token(access)
+            .get("/api/me")
+            .await
+            .problem(401),
+        "unauthenticated"
+    );
+    let idle = sign_in(&t).await;
+    wait(&t, "15 days").await;
+    assert_eq!(
+        refresh(&t.anonymous(), &idle["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+}
+
+#[tokio::test]
+async fn a_deactivated_user_gets_no_new_tokens() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    t.admin()
+        .patch("/api/users/4", json!({ "isActive": false }))
+        .await
+        .expect(200);
+    assert_eq!(
+        refresh(&t.anonymous(), &session["refreshToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+}
+
+#[tokio::test]
+async fn each_kind_of_token_is_good_for_its_own_purpose_alone() {
+    let t = TestApp::start().await;
+    let session = sign_in(&t).await;
+    assert_eq!(
+        refresh(&t.anonymous(), &session["accessToken"])
+            .await
+            .problem(401),
+        "invalid-refresh-token"
+    );
+    let refresh_token = session["refreshToken"].as_str().unwrap();
+    assert_eq!(
+        t.anonymous()
+            .with_token(refresh_token)
+            .get("/api/me")
+            .await
+            .problem(401),
+        "unauthenticated"
+    );
+}

@@ -1,0 +1,131 @@
+//! Rules about the sources that no compiler knows.
+
+use std::fs;
+
+use usher_tests::{repository, rust_files};
+
+fn lines_with(folder: &str, patterns: &[&str]) -> Vec<String> {
+    let root = repository();
+    let mut found = Vec::new();
+    for file in rust_files(folder) {
+        let name = file.strip_prefix(&root).unwrap().display().to_string();
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            if patterns.iter().any(|pattern| line.contains(pattern)) {
+                found.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_statement_reaches_the_driver_in_one_place() {
+    let calls = [
+        ".query",
+        ".execute(",
+        "batch_execute",
+        "copy_in",
+        ".prepare",
+        ".transaction(",
+        "simple_query",
+    ];
+    let found = lines_with("crates/core/src", &calls);
+    let allowed = [
+        "crates/core/src/connection.rs: let answer = tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(statement, parameters)).await;",
+        "crates/core/src/database.rs: match tokio::time::timeout(PING_TIMEOUT, client.simple_query(\"\")).await {",
+    ];
+    let shortened: Vec<_> = found
+        .iter()
+        .filter(|line| !line.contains(".query()") && !line.contains("query.split"))
+        .collect();
+    assert_eq!(shortened.len(), allowed.len(), "{shortened:#?}");
+    assert!(
+        shortened.iter().any(|line| line.contains("query_typed"))
+            && shortened
+                .iter()
+                .any(|line| line.contains("simple_query(\"\")"))
+    );
+}
+
+#[test]
+fn what_writes_goes_through_the_one_function_that_audits() {
+    let found = lines_with("crates/core/src", &[".run(", "pub(crate) async fn run"]);
+    assert!(
+        found
+            .iter()
+            .all(|line| line.starts_with("crates/core/src/connection.rs")
+                || line.starts_with("crates/core/src/audited.rs")),
+        "{found:#?}"
+    );
+    let outside = [
+        "crates/http/src",
+        "crates/domain/src",
+        "crates/function/src",
+    ];
+    for folder in outside {
+        let found = lines_with(folder, &["tokio_postgres", "insert into", "delete from"]);
+        assert!(found.is_empty(), "SQL belongs into core: {found:#?}");
+    }
+}
+
+#[test]
+fn the_arrows_between_the_crates_point_down() {
+    let may_use = [
+        ("domain", &[][..]),
+        ("core", &["domain"]),
+        ("http", &["core", "domain"]),
+        ("function", &["http"]),
+        ("migrate", &[]),
+        ("devdb", &[]),
+        (
+            "cli",
+            &["core", "devdb", "domain", "function", "http", "migrate"],
+        ),
+    ];
+    for (name, allowed) in may_use {
+        let manifest =
+            fs::read_to_string(repository().join(format!("crates/{name}/Cargo.toml"))).unwrap();
+        let dependencies = manifest
+            .split("[dependencies]")
+            .nth(1)
+            .unwrap()
+            .split("\n[")
+            .next()
+            .unwrap();
+        let used: Vec<_> = dependencies
+            .lines()
+            .filter_map(|line| line.strip_prefix("usher-")?.split(['.', ' ']).next())
+            .collect();
+        assert!(
+            used.iter().all(|used| allowed.contains(used)),
+            "{name} uses {used:?}, it may use {allowed:?}"
+        );
+    }
+}
+
+#[test]
+fn no_file_grows_beyond_reading() {
+    for folder in ["api", "crates", "tests"] {
+        for file in rust_files(folder).into_iter().filter(|file| {
+            !file
+                .components()
+                .any(|part| part.as_os_str() == "node_modules")
+        }) {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(
+                text.lines().count() <= 400,
+                "{} has more than 400 lines",
+                file.display()
+            );
+            assert!(
+                text.starts_with("//!"),
+                "{} does not say what it is for",
+                file.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! An instance of the product for one test.
+
+use axum::Router;
+use serde_json::Value;
+use tokio_postgres::{Client, SimpleQueryMessage, types::ToSql};
+use usher_core::{
+    Config,
+    secret::Secret,
+    tokens::{Principal, SigningKeys},
+};
+use usher_devdb::{TestDatabase, test_cluster};
+use usher_domain::{Clock, SessionId, UserId};
+use usher_http::{App, router, routes};
+use uuid::Uuid;
+
+use crate::{Caller, Person, database};
+
+/// A whole instance with a database of its own. Both go when it is dropped.
+pub struct TestApp {
+    /// Moves the time of this instance.
+    pub clock: Clock,
+    /// The instance.
+    pub app: App,
+    router: Router,
+    client: Client,
+    database: TestDatabase,
+}
+
+impl TestApp {
+    /// Starts an instance.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts an instance that is configured with these variables beside the usual ones.
+    pub async fn with(variables: &[(&str, &str)]) -> Self {
+        let database = database::create().await;
+        let (app, clock) = instance(database.url(), variables);
+        let client = database::connect(database.url()).await;
+        Self {
+            router: router(routes::ALL, app.clone()),
+            app,
+            clock,
+            client,
+            database,
+        }
+    }
+
+    /// Returns the connection string of the database.
+    pub fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Returns somebody who is signed in.
+    pub fn caller(&self, person: Person) -> Caller {
+        let principal = Principal {
+            user: UserId::new(person.id()),
+            session: SessionId::new(person.session()),
+        };
+        let now = self.clock.now();
+        self.anonymous()
+            .with_token(&self.app.tokens.issue(principal, now, now).unwrap())
+    }
+
+    /// Returns the admin.
+    pub fn admin(&self) -> Caller {
+        self.caller(Person::Admin)
+    }
+
+    /// Returns somebody with no special rights.
+    pub fn member(&self) -> Caller {
+        self.caller(Person::Member)
+    }
+
+    /// Returns somebody without an account.
+    pub fn anonymous(&self) -> Caller {
+        Caller::new(self.router.clone())
+    }
+
+    /// Returns somebody who is signed in and talks to another router.
+    pub fn caller_of(&self, router: Router, person: Person) -> Caller {
+        self.caller(person).to(router)
+    }
+
+    /// Returns one value that the owner of the database sees.
+    pub async fn sql(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Value {
+        let statement = format!("select to_jsonb(value) from ({statement}) as answer (value)");
+        let row = self.client.query_one(&statement, parameters).await.unwrap();
+        row.get(0)
+    }
+
+    /// Returns one number that the owner of the database sees.
+    pub async fn count(&self, statement: &str) -> i64 {
+        self.client.query_one(statement, &[]).await.unwrap().get(0)
+    }
+
+    /// Returns how the database would run a statement with these values.
+    pub async fn explain(&self, statement: &str, values: &[&str]) -> String {
+        let values: Vec<_> = values.iter().map(|value| format!("'{value}'")).collect();
+        self.execute(&format!("deallocate all; prepare explained as {statement}"))
+            .await;
+        let explain = format!("explain execute explained ({})", values.join(", "));
+        let lines = self.client.simple_query(&explain).await.unwrap();
+        let text = lines.iter().filter_map(|line| match line {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        text.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Runs statements as the owner of the database.
+    pub async fn execute(&self, statements: &str) {
+        self.client.batch_execute(statements).await.unwrap();
+    }
+
+    /// Runs statements as the owner of the database that are to fail, and returns the SQLSTATE with the message.
+    pub async fn refused(&self, statements: &str) -> String {
+        let error = self.client.batch_execute(statements).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        format!("{}: {}", error.code().code(), error.message())
+    }
+
+    /// Returns a caller for each user and session that a statement finds.
+    pub async fn callers(&self, statement: &str) -> Vec<(i64, Caller)> {
+        let rows = self.client.query(statement, &[]).await.unwrap();
+        let now = self.clock.now();
+        let caller = |(user, session): (i64, Uuid)| {
+            let principal = Principal {
+                user: UserId::new(user),
+                session: SessionId::new(session),
+            };
+            (
+                user,
+                self.anonymous()
+                    .with_token(&self.app.tokens.issue(principal, now, now).unwrap()),
+            )
+        };
+        rows.iter()
+            .map(|row| caller((row.get(0), row.get(1))))
+            .collect()
+    }
+
+    /// Closes the connections of the instance from the side of the server.
+    pub async fn hang_up(&self) {
+        let statement = "select pg_terminate_backend(pid, 5000)
+            from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()";
+        self.client.query(statement, &[]).await.unwrap();
+    }
+
+    /// Closes the connections of the instance and lets no new ones in.
+    pub async fn shut_out(&self) {
+        self.allow_connections(false).await;
+        self.hang_up().await;
+    }
+
+    /// Lets connections in again.
+    pub async fn let_in(&self) {
+        self.allow_connections(true).await;
+    }
+
+    async fn allow_connections(&self, is_allowed: bool) {
+        let name = self.database.name();
+        let statement = format!("alter database \"{name}\" with allow_connections {is_allowed}");
+        let admin = test_cluster().admin().await.unwrap();
+        admin.batch_execute(&statement).await.unwrap();
+    }
+
+    /// Locks a table until the returned connection is dropped.
+    pub async fn lock(&self, table: &str) -> Client {
+        let client = database::connect(self.url()).await;
+        client
+            .batch_execute(&format!(
+                "begin; lock table {table} in access exclusive mode"
+            ))
+            .await
+            .unwrap();
+        client
+    }
+
+    /// Returns the entries that the audit log got since the people moved in, oldest first.
+    pub async fn audit(&self) -> Vec<Value> {
+        let statement = "select to_jsonb(audit_logs) from audit_logs where request_id is distinct from 'template' order by id";
+        let rows = self.client.query(statement, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+/// Makes an instance whose database is nowhere, for what needs none.
+pub fn app_without_database() -> App {
+    instance("postgres://nobody@localhost/none", &[]).0
+}
+
+/// Makes an instance on a database.
+fn instance(url: &str, variables: &[(&str, &str)]) -> (App, Clock) {
+    let keys = SigningKeys::generate().unwrap();
+    let secret = Secret::generate().unwrap();
+    // Enough connections that 16 requests at once race in the database and do not wait for each other here.
+    let url = format!("{url}?connection_limit=16");
+    let usual = [
+        ("DATABASE_URL", url.as_str()),
+        ("USHER_SIGNING_KEYS", &keys),
+        ("USHER_SECRET", &secret),
+        ("USHER_ISSUER", "https://id.example.com"),
+    ];
+    let config = Config::from_variables(|name| {
+        let mut all = variables.iter().chain(&usual);
+        all.find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    });
+    let clock = Clock::default();
+    (App::new(&config.unwrap(), clock.clone()), clock)
+}

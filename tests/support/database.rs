@@ -1,0 +1,32 @@
+//! The databases of the tests.
+
+use tokio_postgres::{Client, NoTls};
+use usher_devdb::{TestDatabase, test_cluster};
+use usher_migrate::{LOCK_WAIT, Migrations};
+
+/// Connects as the owner.
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test is no function")]
+    tokio::spawn(connection);
+    client
+}
+
+/// Returns a database with everybody in it.
+pub(crate) async fn create() -> TestDatabase {
+    let migrations = Migrations::embedded().unwrap();
+    // The second part changes when the people do.
+    let name = format!("{}_people_1", migrations.fingerprint());
+    let template = test_cluster()
+        .template(&name, |url| async move { fill(&migrations, &url).await })
+        .await
+        .unwrap();
+    template.create().await.unwrap()
+}
+
+async fn fill(migrations: &Migrations, url: &str) -> Result<(), usher_migrate::Error> {
+    let mut client = connect(url).await;
+    migrations.deploy(&mut client, LOCK_WAIT, &|_| {}).await?;
+    crate::people::move_in(url).await;
+    Ok(())
+}
