@@ -43,8 +43,7 @@ async fn what_is_no_acceptable_json_is_refused_everywhere() {
             assert_eq!(
                 answer.problem(400),
                 "malformed-json",
-                "{method} {path}: {:.40}",
-                body
+                "{method} {path}: {body:.40}"
             );
         }
         for body in ["[]", "null", "1", "\"text\"", "true"] {

@@ -1,5 +1,11 @@
 //! The whole product through its router, on a real Postgres: one file per subject.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and lists its cases"
+)]
+
 mod access;
 mod answers;
 mod audit;
