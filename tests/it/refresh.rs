@@ -59,6 +59,11 @@ async fn a_token_buys_the_next_one() {
         actions(&t).await,
         ["LOGIN", "REFRESH", "REFRESH", "REFRESH"]
     );
+    let entry = &t.audit().await[1];
+    assert_eq!(
+        (&entry["actor_id"], &entry["entity_id"]),
+        (&json!(4), &json!(4))
+    );
     let stored = t
         .sql(
             "select jsonb_agg(encode(refresh_hash, 'base64')) from sessions",

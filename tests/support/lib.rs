@@ -1,6 +1,6 @@
 //! How the tests talk to the product: a whole instance on a database of its own, and people who send requests.
 //!
-//! ```ignore
+//! ```text
 //! let t = TestApp::start().await;
 //! let answer = t.admin().post("/api/users", json!({ "name": "Ada", "email": "ada@example.com" })).await;
 //! assert_eq!(answer.status(), 201);

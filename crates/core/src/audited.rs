@@ -15,16 +15,24 @@ use crate::{Connection, Result, connection::Parameter};
 /// Who a change is put down to.
 #[derive(Clone, Copy, Debug)]
 pub struct Author<'a> {
-    user: Option<UserId>,
+    who: Who,
     session: Option<SessionId>,
     origin: &'a Origin,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    Nobody,
+    User(UserId),
+    /// The user whom the change is about, whoever that turns out to be.
+    Subject,
 }
 
 impl<'a> Author<'a> {
     /// Returns the author of what nobody in particular did, such as a failed sign-in.
     pub fn nobody(origin: &'a Origin) -> Self {
         Self {
-            user: None,
+            who: Who::Nobody,
             session: None,
             origin,
         }
@@ -33,7 +41,16 @@ impl<'a> Author<'a> {
     /// Returns the author of what a user did in a session.
     pub(crate) fn user(user: UserId, session: SessionId, origin: &'a Origin) -> Self {
         Self {
-            user: Some(user),
+            who: Who::User(user),
+            session: Some(session),
+            origin,
+        }
+    }
+
+    /// Returns the author of what a user did to the own session, when only the database knows who it was.
+    pub(crate) fn subject(session: SessionId, origin: &'a Origin) -> Self {
+        Self {
+            who: Who::Subject,
             session: Some(session),
             origin,
         }
@@ -53,7 +70,10 @@ impl Connection {
         change: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Option<Row>> {
-        let user = author.user.map(UserId::get);
+        let user = match author.who {
+            Who::User(user) => Some(user.get()),
+            Who::Nobody | Who::Subject => None,
+        };
         let session = author.session.map(SessionId::get);
         let user_agent = author
             .origin
@@ -70,7 +90,7 @@ impl Connection {
             (&author.origin.request_id.as_str(), Type::TEXT),
             (&session, Type::UUID),
         ];
-        let statement = with_entry(change, parameters.len());
+        let statement = with_entry(change, author.who, parameters.len());
         let parameters: Vec<_> = parameters.iter().cloned().chain(entry).collect();
         let rows = self.run(context, &statement, &parameters).await?;
         Ok(rows.into_iter().next())
@@ -78,7 +98,7 @@ impl Connection {
 }
 
 /// Writes the entry behind the change; its parameters follow the `count` ones of the change.
-fn with_entry(change: &str, count: usize) -> String {
+fn with_entry(change: &str, who: Who, count: usize) -> String {
     let [
         actor,
         action,
@@ -89,6 +109,10 @@ fn with_entry(change: &str, count: usize) -> String {
         request,
         session,
     ] = std::array::from_fn(|index| count + index + 1);
+    let actor = match who {
+        Who::Subject => "change.entity_id".to_owned(),
+        Who::User(_) | Who::Nobody => format!("${actor}"),
+    };
     format!(
         "with {change},
         entry as (
@@ -104,7 +128,7 @@ fn with_entry(change: &str, count: usize) -> String {
             session_id
           )
           select
-            ${actor},
+            {actor},
             ${action},
             ${entity},
             change.entity_id,

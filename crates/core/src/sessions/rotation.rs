@@ -126,7 +126,7 @@ async fn advance(
     let row = connection
         .change(
             "rotate session",
-            Author::nobody(origin),
+            Author::subject(presented.session(), origin),
             &event,
             &change,
             parameters,
