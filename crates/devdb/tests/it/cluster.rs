@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use usher_devdb::{Binaries, Cluster, Options};
+
 use crate::support::{Folder, ask, data_file, eventually, is_alive, process_of, start};
 
 #[tokio::test]
@@ -181,4 +183,20 @@ fn waits_to_be_killed() {
     fs::write(folder.join("process"), process_of(&cluster).to_string()).unwrap();
     // Ends with the test above, should that one be killed itself.
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn a_removed_cluster_is_stopped_first() {
+    let folder = Folder::create();
+    let cluster = start(folder.path(), true).unwrap();
+    let process = process_of(&cluster);
+    let binaries = Binaries::find_or_fetch(&|_| {}).unwrap();
+    let options = Options {
+        data_dir: folder.path().to_path_buf(),
+        durable: true,
+    };
+    Cluster::remove(&binaries, &options).unwrap();
+    assert!(!is_alive(process));
+    assert!(!folder.path().exists());
+    drop(cluster);
 }

@@ -1,0 +1,121 @@
+//! `usher doctor`: looks at everything an instance needs, and says what to do about what is wrong.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use usher_core::{
+    Config,
+    tokens::{Principal, Tokens},
+};
+use usher_domain::{Clock, SessionId, UserId};
+
+use crate::{
+    data_folder::DataFolder,
+    database::{Choice, Opened, Target},
+    environment::variable,
+    output::{say, tell},
+};
+
+mod database;
+mod report;
+mod variables;
+
+use report::Report;
+
+/// Any session will do for a token that nobody uses.
+const SESSION: &str = "00000000-0000-7000-8000-000000000000";
+
+/// Checks variables, keys, the database and its schema. Exits with 1 when an instance would not work.
+///
+/// With `USHER_ENV=development` missing variables are only pointed out, since `usher dev` has values for them.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  USHER_ENV=development usher doctor")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    database: Choice,
+}
+
+/// Checks everything, a line each.
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut report = Report::default();
+    let is_development = variable("USHER_ENV").as_deref() == Some("development");
+    variables::check(&mut report, &variable, is_development)?;
+    check_keys(&mut report)?;
+    check_database(&mut report, &arguments.database).await;
+    say(report.summary());
+    if report.has_failed() {
+        if !is_development {
+            say("`usher dev` needs no variables: check its machine with USHER_ENV=development");
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Signs a token and verifies it, when there are keys that can be read.
+fn check_keys(report: &mut Report) -> Result<()> {
+    const NAME: &str = "signing";
+    let Some(keys) = variable("USHER_SIGNING_KEYS") else {
+        return Ok(());
+    };
+    let read = Config::from_variables(variables::with("USHER_SIGNING_KEYS", &keys)?);
+    let Ok(config) = read else {
+        return Ok(());
+    };
+    let (tokens, now) = (Tokens::new(&config), Clock::default().now());
+    let principal = Principal {
+        user: UserId::new(1),
+        session: SessionId::parse(SESSION)?,
+    };
+    let token = tokens.issue(principal, now, now)?;
+    if tokens.verify(&token, now) == Some(principal) {
+        let keys = tokens.keys().public();
+        let count = keys["keys"].as_array().map_or(0, Vec::len);
+        report.ok(
+            NAME,
+            format_args!("the first of {count} keys signs, and its signature is accepted"),
+        );
+    } else {
+        report.fail(
+            NAME,
+            "a signature is not accepted: make another key with `usher keys`",
+        );
+    }
+    Ok(())
+}
+
+async fn check_database(report: &mut Report, choice: &Choice) {
+    match find(choice).await {
+        Ok(Some(opened)) => database::check(report, &opened).await,
+        // The missing variable was pointed out already.
+        Ok(None) => {}
+        Err(error) => report.fail("database", format_args!("{error:#}")),
+    }
+    let is_other = |target: &Target| target.variable != "DATABASE_URL";
+    if choice.database_url.is_none()
+        && let Ok(Some(direct)) = Target::choose(None, variable)
+        && is_other(&direct)
+    {
+        database::check_direct(report, &direct).await;
+    }
+}
+
+/// Returns the database that an instance would use: it asks no other variable than `DATABASE_URL`.
+async fn find(choice: &Choice) -> Result<Option<Opened>> {
+    if let Some(option) = &choice.database_url {
+        let target = Target::choose(Some(option), variable)?;
+        return Ok(target.map(|target| Opened { target, own: None }));
+    }
+    if variable("DATABASE_URL").is_some() {
+        let target = Target::read("DATABASE_URL", variable)?;
+        return Ok(Some(Opened { target, own: None }));
+    }
+    let place = DataFolder::place(choice.data_dir.as_deref())?;
+    if !place.join("postgres").is_dir() {
+        return Ok(None);
+    }
+    Opened::own(DataFolder::open(&place)?, &tell)
+        .await
+        .map(Some)
+}

@@ -1,0 +1,143 @@
+//! The smaller commands, and what every command has in common.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::support::Folder;
+
+#[test]
+fn a_missing_variable_is_one_clear_line() {
+    let folder = Folder::create();
+    let ended = folder.run(&["serve", "--port", "0"], &[]);
+    assert_eq!(ended.code, Some(1));
+    let issuer = "error: USHER_ISSUER is missing; set it to the public origin, such as https://id.example.com\n";
+    assert_eq!(ended.errors, issuer);
+    for command in [&["seed"][..], &["migrate", "status"]] {
+        let ended = folder.run(command, &[]);
+        assert_eq!(ended.code, Some(1));
+        assert!(
+            ended
+                .errors
+                .starts_with("error: DATABASE_URL is missing; set it"),
+            "{}",
+            ended.errors
+        );
+        assert_eq!(ended.errors.lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_wrong_line_of_the_file_is_named_without_its_value() {
+    let folder = Folder::create();
+    folder.write(".env", "USHER_SECRET='hunter2\n");
+    let ended = folder.run(&["doctor"], &[]);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.errors.contains("USHER_SECRET") && !ended.errors.contains("hunter2"),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn every_command_has_an_example() {
+    let folder = Folder::create();
+    for command in [
+        "",
+        "dev",
+        "serve",
+        "migrate",
+        "migrate deploy",
+        "migrate status",
+        "seed",
+        "generate",
+        "doctor",
+        "keys",
+    ] {
+        let mut arguments: Vec<_> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let ended = folder.run(&arguments, &[]);
+        assert_eq!(ended.code, Some(0));
+        assert!(
+            ended.output.contains("Example:\n  "),
+            "{command}: {}",
+            ended.output
+        );
+    }
+}
+
+#[test]
+fn new_keys_are_new_each_time_and_fit_into_a_file() {
+    let folder = Folder::create();
+    let first = folder.run(&["keys"], &[]).output;
+    assert_ne!(first, folder.run(&["keys"], &[]).output);
+    folder.write(".env", &first);
+    let ended = folder.run(&["doctor"], &[]);
+    for name in ["USHER_SIGNING_KEYS", "USHER_SECRET", "signing"] {
+        assert!(
+            ended.output.contains(&format!("ok    {name} ")),
+            "{name}: {}",
+            ended.output
+        );
+    }
+}
+
+#[test]
+fn generated_files_are_written_once_and_checked() {
+    let folder = Folder::create();
+    let ended = folder.run(&["generate"], &[]);
+    assert!(
+        ended.errors.contains("this is no checkout"),
+        "{}",
+        ended.errors
+    );
+    folder.write("crates/cli/Cargo.toml", "");
+    let stale = folder.run(&["generate", "--check"], &[]);
+    assert_eq!(stale.code, Some(1));
+    let expected = "public/openapi.json, docs/problems.md; run `cargo usher generate`\n";
+    assert!(stale.errors.ends_with(expected), "{}", stale.errors);
+    assert_eq!(folder.run(&["generate"], &[]).code, Some(0));
+    assert_eq!(folder.run(&["generate", "--check"], &[]).code, Some(0));
+    let document = fs::read_to_string(folder.path().join("public/openapi.json")).unwrap();
+    assert!(document.ends_with("}\n") && document.contains("\"openapi\": \"3.1.0\""));
+}
+
+#[test]
+fn every_variable_is_explained_in_the_example_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let example = fs::read_to_string(root.join(".env.example")).unwrap();
+    let mut names = BTreeSet::new();
+    for member in fs::read_dir(root.join("crates")).unwrap() {
+        collect(&member.unwrap().path().join("src"), &mut names);
+    }
+    assert!(
+        names.contains("USHER_SECRET") && names.contains("USHER_POSTGRES"),
+        "{names:?}"
+    );
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !example.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "not in .env.example: {missing:?}");
+}
+
+/// Collects what looks like a variable between quotes.
+fn collect(folder: &Path, names: &mut BTreeSet<String>) {
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, names);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let quoted = text.split('"').filter(|word| word.bytes().all(is_name));
+        let ours = quoted.filter(|word| {
+            ["USHER_", "SEED_"]
+                .iter()
+                .any(|prefix| word.starts_with(prefix))
+                || word.contains("DATABASE_URL")
+                || word.ends_with("_URL")
+        });
+        names.extend(ours.map(str::to_owned));
+    }
+}

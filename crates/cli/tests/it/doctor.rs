@@ -1,0 +1,100 @@
+//! `usher doctor`: what it finds, and what it says to do.
+
+use crate::support::{Folder, database};
+
+/// Returns the variables that `usher keys` prints.
+fn keys(folder: &Folder) -> Vec<(String, String)> {
+    let printed = folder.run(&["keys"], &[]);
+    let lines = printed.output.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_good_environment_is_found_good() {
+    let (folder, database) = (Folder::create(), database().await);
+    let keys = keys(&folder);
+    let mut variables: Vec<_> = keys
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    variables.push(("USHER_ISSUER", "https://id.example.com"));
+    variables.push(("DATABASE_URL", database.url()));
+    let early = folder.run(&["doctor"], &variables);
+    assert_eq!(early.code, Some(1));
+    assert!(
+        early
+            .output
+            .contains("migrations are pending: run `usher migrate deploy`"),
+        "{}",
+        early.output
+    );
+    folder.run(&["migrate", "deploy"], &variables);
+    let ended = folder.run(&["doctor"], &variables);
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    for name in [
+        "USHER_SECRET",
+        "signing",
+        "database",
+        "TLS",
+        "server",
+        "schema",
+    ] {
+        assert!(
+            ended.output.contains(&format!("ok    {name} ")),
+            "{name}: {}",
+            ended.output
+        );
+    }
+    let shown: Vec<_> = keys
+        .iter()
+        .filter(|(_, value)| ended.output.contains(value))
+        .collect();
+    assert!(shown.is_empty(), "{}", ended.output);
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let folder = Folder::create();
+    let ended = folder.run(
+        &["doctor"],
+        &[
+            ("USHER_SECRET", "c2hvcnQ"),
+            ("USHER_ARGON2", "m=1,t=1,p=1"),
+            ("DATABASE_URL", "postgres://u@127.0.0.1:1/d"),
+        ],
+    );
+    assert_eq!(ended.code, Some(1));
+    for name in [
+        "USHER_SIGNING_KEYS",
+        "USHER_SECRET",
+        "USHER_ISSUER",
+        "USHER_ARGON2",
+        "database",
+    ] {
+        assert!(
+            ended.output.contains(&format!("fail  {name} ")),
+            "{name}: {}",
+            ended.output
+        );
+    }
+    assert!(
+        ended.output.contains("ok    DATABASE_URL "),
+        "{}",
+        ended.output
+    );
+}
+
+#[test]
+fn a_machine_of_a_developer_needs_no_variables() {
+    let folder = Folder::create();
+    let ended = folder.run(&["doctor"], &[("USHER_ENV", "development")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert!(
+        ended.output.contains("warn  USHER_SECRET "),
+        "{}",
+        ended.output
+    );
+}

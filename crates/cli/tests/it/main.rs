@@ -1,0 +1,14 @@
+//! The built `usher` command, run as a reader would run it: with arguments, variables, files and signals.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod dev;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod migrate;
+#[cfg(test)]
+mod seed;
+#[cfg(test)]
+mod support;
