@@ -71,9 +71,10 @@ impl Config {
     /// Reads variables from wherever they are; an empty one counts as missing.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+        let database = database_url("DATABASE_URL", get)?;
         let issuer = issuer(get)?;
         Ok(Self {
-            database: database_url("DATABASE_URL", get)?,
+            database,
             signing_keys: required(
                 "USHER_SIGNING_KEYS",
                 get,

@@ -57,6 +57,17 @@ pub enum UrlError {
     /// A parameter is not known.
     #[error("has the parameter {0:?}, which is not supported; remove it")]
     Unknown(String),
+    /// The certificate authorities cannot be read.
+    #[error("names sslrootcert={path}, which cannot be used: {reason}")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS cannot be set up.
+    #[error("cannot be used with TLS: {0}")]
+    Tls(String),
     /// A parameter has a value that cannot be honoured.
     #[error("has {parameter}={value}, which is not supported; {hint}")]
     Unsupported {

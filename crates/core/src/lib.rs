@@ -29,7 +29,7 @@ pub use audited::Author;
 pub use config::{Config, ConfigError, Environment};
 pub use connection::Connection;
 pub use database::{Database, PoolFigures};
-pub use database_url::DatabaseUrl;
+pub use database_url::{DatabaseUrl, UrlError};
 pub use error::{Constraint, Error};
 pub use tls::connector;
 

@@ -8,10 +8,10 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{DatabaseUrl, config::ConfigError};
+use crate::{DatabaseUrl, database_url::UrlError};
 
 /// Returns the connector for a database: it trusts the public authorities and those of `sslrootcert`.
-pub fn connector(url: &DatabaseUrl) -> Result<MakeRustlsConnect, ConfigError> {
+pub fn connector(url: &DatabaseUrl) -> Result<MakeRustlsConnect, UrlError> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
@@ -21,21 +21,16 @@ pub fn connector(url: &DatabaseUrl) -> Result<MakeRustlsConnect, ConfigError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            ConfigError::new("DATABASE_URL", format!("cannot be used with TLS: {error}"))
-        })?
+        .map_err(|error| UrlError::Tls(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), ConfigError> {
-    let refuse = |reason: String| {
-        let path = path.display();
-        ConfigError::new(
-            "DATABASE_URL",
-            format!("names sslrootcert={path}, which cannot be used: {reason}"),
-        )
+fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), UrlError> {
+    let refuse = |reason: String| UrlError::Authorities {
+        path: path.display().to_string(),
+        reason,
     };
     let certificates =
         CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;

@@ -190,7 +190,10 @@ fn configure(
 /// Makes the folder of the socket. A throw-away cluster has it inside. The path of another may be too long, so its
 /// socket is elsewhere, but always at the same place, so that a connection string stays good.
 fn socket(folder: &Path, options: &Options, identity: Identity) -> Result<PathBuf> {
-    let name = format!("usher-{:016x}", files::hash(folder));
+    let name = format!(
+        "usher-{:016x}",
+        files::hash(folder.as_os_str().as_encoded_bytes())
+    );
     let inside = (!options.durable).then(|| folder.join("socket"));
     let session = env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)

@@ -78,7 +78,10 @@ impl Identity {
             self.give(&folder)?;
             return Ok(folder);
         }
-        let elsewhere = PathBuf::from(format!("/var/tmp/usher-{:016x}", files::hash(&folder)));
+        let elsewhere = PathBuf::from(format!(
+            "/var/tmp/usher-{:016x}",
+            files::hash(folder.as_os_str().as_encoded_bytes())
+        ));
         if !files::create_private(&elsewhere, &self.owners())? {
             return Err(Error::File {
                 action: "use",

@@ -9,6 +9,7 @@ use crate::{
     Cluster, Error, Result,
     cluster::at_database,
     databases::{connect, drop_database, quote, try_lock, unlock},
+    files::hash,
     worker::Worker,
 };
 
@@ -107,12 +108,9 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Returns the key of the lock of a template (FNV-1a, the same in every build).
+/// Returns the key of the lock of a template.
 fn key(name: &str) -> i64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash.cast_signed()
+    hash(name.as_bytes()).cast_signed()
 }
 
 /// Asks again and again instead of once: a session that waits for a lock holds up `create index concurrently`.

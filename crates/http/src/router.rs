@@ -93,12 +93,10 @@ async fn around(mut request: Request, next: Next) -> Response {
     let answered =
         answered.unwrap_or_else(|_| Problem::from(Code::DeadlineExceeded).into_response());
     let response = finish(answered, &id);
-    let (status, milliseconds) = (
-        response.status().as_u16(),
-        started.elapsed().as_secs_f64() * 1000.0,
-    );
+    let status = response.status().as_u16();
+    let elapsed = started.elapsed().as_secs_f64() * 1000.0;
     let route = route.as_ref().map_or("", MatchedPath::as_str);
-    tracing::info!(target: "usher::request", request = id.as_str(), %method, route, status, milliseconds, "answered");
+    tracing::info!(target: "usher::request", request = id.as_str(), %method, route, status, milliseconds = %format_args!("{elapsed:.1}"), "answered");
     response
 }
 

@@ -1,0 +1,93 @@
+//! From the call in an `api/` file to a running function.
+
+use crate::{environment::variable, host::Host, listener, logging, problem, uri, vercel};
+use axum::Router;
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+use usher_http::{App, Endpoint, routes};
+
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves one endpoint until the host stops the process.
+pub fn serve(endpoint: Endpoint) -> ExitCode {
+    start(&[endpoint])
+}
+
+/// Serves every endpoint in one process, until the host stops it.
+pub fn serve_all() -> ExitCode {
+    start(routes::ALL)
+}
+
+fn start(endpoints: &[Endpoint]) -> ExitCode {
+    match run(endpoints) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(endpoints: &[Endpoint]) -> Result<(), Error> {
+    let host = Host::choose(variable)?;
+    let runtime = runtime(host)?;
+    let outcome = runtime.block_on(async {
+        let app = app(host)?;
+        let router = match &app {
+            Some(app) => usher_http::router(endpoints, app.clone()),
+            None => problem::misconfigured(),
+        };
+        match host {
+            Host::Vercel => vercel::run(router, uri::parameters(endpoints), app).await,
+            Host::Lambda => lambda(router).await,
+            Host::Plain(address) => listener::run(address, router).await,
+        }
+    });
+    // A name look-up or a hash that is still running has nobody left to wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Starts the runtime: one thread for a function, all cores for a plain process.
+///
+/// A function waits for the database nearly all the time and hashes passwords on a blocking thread
+/// of its own, so a second worker would only add its start and a switch of threads to each request.
+fn runtime(host: Host) -> Result<Runtime, std::io::Error> {
+    let mut builder = if host.is_managed() {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.enable_all().build()
+}
+
+/// Makes the instance from the environment. On a managed host wrong settings are reported and give
+/// none: the process stays, and answers 503 to everything.
+fn app(host: Host) -> Result<Option<App>, Error> {
+    match App::from_environment() {
+        Ok(app) => {
+            logging::init(app.is_development());
+            Ok(Some(app))
+        }
+        Err(error) if host.is_managed() => {
+            report(&error);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(feature = "lambda")]
+use crate::lambda::run as lambda;
+
+#[cfg(not(feature = "lambda"))]
+fn lambda(_: Router) -> impl Future<Output = Result<(), Error>> {
+    let message = "this binary was built without AWS Lambda; build it with `--features lambda`";
+    std::future::ready(Err(message.into()))
+}
+
+/// Writes the one line that says why a start failed. Logging may not run yet, so it goes to standard
+/// error itself, which every host keeps.
+fn report(error: &dyn std::fmt::Display) {
+    eprintln!("usher: {error}");
+}

@@ -1,0 +1,151 @@
+//! Sends requests over a socket, as little as the flow needs.
+
+use std::{io, net::SocketAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, request::Builder};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text()))
+    }
+
+    /// Returns the body of an answer that is to have this status.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        if self.body.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Sends requests to a server, below a path.
+pub(crate) struct Client {
+    address: SocketAddr,
+    prefix: String,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr, prefix: &str) -> Self {
+        Self {
+            address,
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// Sends GET, with an access token unless it is empty.
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
+        self.send(
+            self.request(&Method::GET, path, token)
+                .body(Full::default())
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// Sends POST, with JSON unless it is null.
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        self.json(self.request(&Method::POST, path, token), body)
+            .await
+    }
+
+    /// Sends PATCH with JSON, for a version of what is changed.
+    pub(crate) async fn patch(
+        &self,
+        path: &str,
+        token: &str,
+        version: &str,
+        body: &Value,
+    ) -> Answer {
+        self.json(
+            self.request(&Method::PATCH, path, token)
+                .header("if-match", version),
+            body,
+        )
+        .await
+    }
+
+    async fn json(&self, request: Builder, body: &Value) -> Answer {
+        let request = match body {
+            Value::Null => request.body(Full::default()),
+            body => request
+                .header("content-type", "application/json")
+                .body(body.to_string().into()),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    fn request(&self, method: &Method, path: &str, token: &str) -> Builder {
+        let uri = format!("{}{path}", self.prefix);
+        // What a caller claims to be: no platform may believe it.
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("x-forwarded-for", "6.6.6.6");
+        if token.is_empty() {
+            request
+        } else {
+            request.header("authorization", format!("Bearer {token}"))
+        }
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        send(self.address, request)
+            .await
+            .unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+}
+
+/// Sends one request over a connection of its own.
+pub(crate) async fn send(
+    address: SocketAddr,
+    mut request: Request<Full<Bytes>>,
+) -> io::Result<Answer> {
+    let host = address.to_string().parse().map_err(io::Error::other)?;
+    request.headers_mut().entry("host").or_insert(host);
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let exchange = async move {
+        let (parts, body) = sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?
+            .into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        })
+    };
+    tokio::join!(exchange, connection).0
+}

@@ -1,0 +1,98 @@
+//! The product on its platforms: what `vercel build` makes, `vercel dev`, and AWS Lambda, each offline and each
+//! through the same main flow.
+//!
+//! They need the Vercel CLI (`npm ci` in this folder) and cargo-lambda on the path; `.ci/run` installs both. The
+//! feature `platform` switches them on: `cargo test -p usher-tests --features platform --test platform`.
+
+mod client;
+mod flow;
+mod gateway;
+mod instance;
+mod lambda;
+mod process;
+mod routes;
+mod upload;
+mod vercel;
+
+use client::Client;
+use gateway::Gateway;
+use tokio::sync::Mutex;
+use usher_tests::TestApp;
+
+/// The builds share the processors and the folders of the checkout, so one test runs at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployment_with_one_function_per_path_does_its_work() {
+    let _alone = ALONE.lock().await;
+    let output = vercel::build("vercel.json").await;
+    let functions = routes::functions(&output);
+    assert_eq!(
+        functions,
+        routes::files_of_the_api(),
+        "one function per file below api/"
+    );
+    serve_and_check(&output).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployment_with_one_function_for_all_does_its_work() {
+    let _alone = ALONE.lock().await;
+    let output = vercel::build("vercel.hobby.json").await;
+    assert_eq!(routes::functions(&output).len(), 1);
+    serve_and_check(&output).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vercel_dev_does_its_work() {
+    let _alone = ALONE.lock().await;
+    let t = TestApp::start().await;
+    let server = vercel::Dev::start(&vercel::settings(t.url())).await;
+    let client = Client::new(server.address(), "");
+    flow::run(&client, "127.0.0.1").await;
+    flow::ignores_a_parameter_of_the_platform(&client).await;
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_lambda_does_its_work() {
+    let _alone = ALONE.lock().await;
+    let t = TestApp::start().await;
+    let lambda = lambda::Lambda::start(&vercel::settings(t.url())).await;
+    flow::run(&lambda.client(), "127.0.0.1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_without_its_settings_answers_with_a_problem() {
+    let _alone = ALONE.lock().await;
+    let output = vercel::build("vercel.hobby.json").await;
+    let gateway = Gateway::start(&output, Vec::new()).await;
+    let answer = Client::new(gateway.address(), "")
+        .get("/api/users", "")
+        .await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(answer.json()["code"], "misconfigured");
+    gateway.stop();
+}
+
+#[test]
+fn what_is_uploaded_can_be_built() {
+    upload::check();
+}
+
+async fn serve_and_check(output: &std::path::Path) {
+    let t = TestApp::start().await;
+    let gateway = Gateway::start(output, vercel::settings(t.url())).await;
+    let client = Client::new(gateway.address(), "");
+    flow::run(&client, gateway::CALLER).await;
+    flow::ignores_a_parameter_of_the_platform(&client).await;
+    let robots = client.get("/robots.txt", "").await;
+    assert!(
+        robots.text().starts_with("User-agent: *"),
+        "{}",
+        robots.text()
+    );
+    let sources = client.get("/Cargo.toml", "").await;
+    assert_eq!(sources.status, 404, "the sources are not published");
+    gateway.stop();
+}

@@ -1,0 +1,104 @@
+//! Programs that run beside a test and end with it.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpStream;
+
+/// A cold compile on a small machine fits in; a hang does not stop the run for ever.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A running program. Dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program; what it prints goes to a file of that name.
+    pub(crate) fn start(command: &mut Command, name: &str) -> Self {
+        let (output, log) = log(name);
+        let errors = output.try_clone().unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn();
+        let child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        Self { child, log }
+    }
+
+    /// Waits until something listens on an address.
+    pub(crate) async fn listens(&mut self, address: SocketAddr) {
+        let start = Instant::now();
+        while TcpStream::connect(address).await.is_err() {
+            let is_over = self.child.try_wait().unwrap().is_some() || start.elapsed() > PATIENCE;
+            assert!(
+                !is_over,
+                "nothing listens on {address}:\n{}",
+                self.printed()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Tells the program to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+
+    /// Returns what the program has printed.
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end, which is to be a success.
+pub(crate) fn run(command: &mut Command, name: &str) {
+    let mut process = Process::start(command, name);
+    let status = process.child.wait().unwrap();
+    assert!(
+        status.success(),
+        "{command:?} ended with {status}:\n{}",
+        process.printed()
+    );
+}
+
+/// Returns an address of this machine that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// Returns the folder for what these tests leave behind: below the target folder that this program was built into.
+pub(crate) fn scratch() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let target = program.ancestors().nth(3).unwrap();
+    let scratch = target.join("platform");
+    fs::create_dir_all(&scratch).unwrap();
+    scratch
+}
+
+/// Returns the target folder.
+pub(crate) fn target() -> PathBuf {
+    scratch().parent().map(Path::to_owned).unwrap()
+}
+
+fn log(name: &str) -> (File, PathBuf) {
+    let path = scratch().join(format!("{name}.log"));
+    (File::create(&path).unwrap(), path)
+}
