@@ -2,11 +2,6 @@
 
 use std::fmt;
 
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-
 use crate::{DatabaseUrl, passwords::Cost, secret::Secret, tokens::SigningKeys};
 
 /// Says which variable is missing or wrong, and what to do about it.
@@ -180,20 +175,6 @@ fn optional<T, E: fmt::Display>(
     get(variable)
         .map(|text| parse(text.trim()).map_err(|error| ConfigError::new(variable, error)))
         .transpose()
-}
-
-/// Reads base64 of either alphabet, padded or not: secrets come from many tools.
-pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let lenient =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let alphabet = if text.contains(['-', '_']) {
-        alphabet::URL_SAFE
-    } else {
-        alphabet::STANDARD
-    };
-    GeneralPurpose::new(&alphabet, lenient)
-        .decode(text.trim())
-        .ok()
 }
 
 #[cfg(test)]

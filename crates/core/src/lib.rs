@@ -8,6 +8,7 @@
 
 pub mod audit_logs;
 mod audited;
+mod bytes;
 pub mod config;
 mod connection;
 mod database;

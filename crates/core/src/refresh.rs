@@ -11,10 +11,7 @@ use usher_domain::SessionId;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{
-    Result,
-    secret::{Secret, random},
-};
+use crate::{Result, bytes::random, secret::Secret};
 
 /// Lets scanners of source code and logs recognise a leaked token; it never changes.
 const PREFIX: &str = "usher_rt_";

@@ -1,14 +1,14 @@
 //! The secret of a deployment, and the keys derived from it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{
-    hmac,
-    rand::{SecureRandom, SystemRandom},
-};
+use ring::hmac;
 use subtle::ConstantTimeEq;
 use usher_domain::{Position, RequestId};
 
-use crate::{Error, Result, config::decode_base64};
+use crate::{
+    Result,
+    bytes::{decode_base64, random},
+};
 
 const LABEL_REFRESH: &[u8] = b"usher refresh token v1";
 const LABEL_CURSOR: &[u8] = b"usher cursor v1";
@@ -71,15 +71,6 @@ impl Secret {
         let tag = hmac::sign(&self.comparison, one.as_bytes());
         hmac::verify(&self.comparison, other.as_bytes(), tag.as_ref()).is_ok()
     }
-}
-
-/// Returns random bytes of the operating system, or an error rather than weak ones (ASVS 11.5.1).
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Error::Crypto("the random source"))?;
-    Ok(bytes)
 }
 
 /// Returns a new id for a request. It is no secret, so a weak one is better than none.

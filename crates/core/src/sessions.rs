@@ -9,12 +9,13 @@ use uuid::Builder;
 
 use crate::{
     Author, Connection, Result,
+    bytes::random,
     connection::Parameter,
     passwords::PasswordHash,
     refresh::RefreshToken,
     roles::PERMISSIONS_OF_USER,
     row::{self, USER_COLUMNS},
-    secret::{Secret, random},
+    secret::Secret,
     tokens::Principal,
 };
 

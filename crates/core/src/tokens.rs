@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use usher_domain::{SessionId, UserId};
 
-use crate::{Config, Error, Result, config::decode_base64, secret::random};
+use crate::{
+    Error, Result,
+    bytes::{decode_base64, random},
+};
 
 /// How long an access token is valid.
 pub const LIFETIME: Duration = Duration::minutes(5);
@@ -143,12 +146,12 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Takes what a configuration says of tokens.
-    pub fn new(config: &Config) -> Self {
+    /// Makes tokens that are signed with these keys in the name of `issuer`, and are for `audience`.
+    pub fn new(keys: SigningKeys, issuer: &str, audience: &str) -> Self {
         Self {
-            keys: config.signing_keys.clone(),
-            issuer: config.issuer.as_str().into(),
-            audience: config.audience.as_str().into(),
+            keys,
+            issuer: issuer.into(),
+            audience: audience.into(),
         }
     }
 

@@ -35,7 +35,11 @@ impl App {
     pub fn new(config: &Config, clock: Clock) -> Self {
         Self {
             database: Database::new(config.database.clone()),
-            tokens: Tokens::new(config),
+            tokens: Tokens::new(
+                config.signing_keys.clone(),
+                &config.issuer,
+                &config.audience,
+            ),
             secret: config.secret.clone(),
             passwords: Passwords::new(config.cost.clone()),
             clock,

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod health;
 pub(crate) mod me;
 pub(crate) mod roles;
+pub(crate) mod user_roles;
 pub(crate) mod users;
 
 mod edit;

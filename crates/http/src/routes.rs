@@ -41,6 +41,6 @@ endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);
 endpoint!(ME, "/api/me", me::profile);
 endpoint!(USERS, "/api/users", users::collection);
 endpoint!(USER, "/api/users/{user_id}", users::single);
-endpoint!(USER_ROLES, "/api/users/{user_id}/roles", users::roles);
+endpoint!(USER_ROLES, "/api/users/{user_id}/roles", user_roles::roles);
 endpoint!(ROLES, "/api/roles", roles::collection);
 endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);

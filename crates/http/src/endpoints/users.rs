@@ -1,4 +1,4 @@
-//! `/api/users`: finding, creating, changing and removing users, and giving them roles.
+//! `/api/users`: finding, creating, changing and removing users.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use usher_domain::Permission;
 use usher_domain::{
     Action, AvatarUrl, Email, Limit, Name, NewUser, Password, RoleName, RoleSet, SearchTerm, User,
     UserFilter, UserSort,
-    grants::{RolesGrant, RolesRead, UsersCreate, UsersDelete, UsersRead, UsersUpdate},
+    grants::{UsersCreate, UsersDelete, UsersRead, UsersUpdate},
 };
 
 use super::edit::{self, Edit};
@@ -43,14 +43,6 @@ pub(crate) fn single() -> Operations {
             remove,
         )
         .audits(Action::Delete)
-        .fails_with(&[Code::LastAdmin])
-}
-
-pub(crate) fn roles() -> Operations {
-    Operations::default()
-        .get("Returns the roles of a user.", show_roles)
-        .put("Replaces the roles of a user.", grant)
-        .audits(Action::RolesChange)
         .fails_with(&[Code::LastAdmin])
 }
 
@@ -91,18 +83,6 @@ impl From<&User> for UserView {
             created_at: Timestamp(user.created_at),
             updated_at: Timestamp(user.updated_at),
         }
-    }
-}
-
-view! {
-    /// The roles of a user.
-    UserRolesView {
-        /// The names in order.
-        roles: Vec<String>,
-        /// What they allow together.
-        permissions: Vec<&'static str>,
-        /// The version of the user.
-        version: i64,
     }
 }
 
@@ -171,14 +151,6 @@ form! {
         is_active: Option<bool> = "isActive",
         /// Where a picture is found; null for none.
         avatar_url: Nullable<AvatarUrl> = "avatarUrl",
-    }
-}
-
-form! {
-    /// The roles a user shall hold.
-    RolesForm {
-        /// All of them.
-        roles: RoleSet = "roles",
     }
 }
 
@@ -311,43 +283,6 @@ async fn remove(
     Ok(Done)
 }
 
-/// GET /`api/users/{user_id}/roles`, roles:read.
-async fn show_roles(named: Named<RolesRead>) -> Result<Shown<UserRolesView>, Problem> {
-    let (_, subject) = named.find().await?;
-    let version = subject.user.version;
-    let permissions = subject.permissions.iter().map(Permission::as_str).collect();
-    Ok(Shown::new(UserRolesView {
-        roles: names(&subject.user),
-        permissions,
-        version,
-    })
-    .with_version(version))
-}
-
-/// PUT /`api/users/{user_id}/roles`, roles:grant, `ROLES_CHANGE`.
-async fn grant(
-    State(app): State<App>,
-    target: Target<RolesGrant>,
-    if_match: IfMatch,
-    Body(form): Body<RolesForm>,
-) -> Result<Shown<UserView>, Problem> {
-    let replace = |before: &User| User {
-        roles: form.roles.clone(),
-        ..before.clone()
-    };
-    let edit = Edit {
-        caller: &target.caller,
-        action: Action::RolesChange,
-        if_match: &if_match,
-    };
-    let user = edit::run(&app, &edit, target.subject.user, replace).await?;
-    Ok(shown(&user))
-}
-
-fn names(user: &User) -> Vec<String> {
-    user.roles.names().into_iter().map(str::to_owned).collect()
-}
-
-pub(super) fn shown(user: &User) -> Shown<UserView> {
+pub(crate) fn shown(user: &User) -> Shown<UserView> {
     Shown::new(UserView::from(user)).with_version(user.version)
 }
