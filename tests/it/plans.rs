@@ -1,20 +1,21 @@
 //! The statements of lists and lookups are answered from an index: the database explains what it would do.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, io, sync::Once};
 
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, registry};
 use usher_tests::TestApp;
 
-/// Collects the query log of development.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// The query log of the test on this thread, from its first look on.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl io::Write for Log {
+/// Writes into the log of the thread.
+struct Writer;
+
+impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -23,24 +24,27 @@ impl io::Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+/// Begins to keep the query log of development for this thread.
+fn keep_log() {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        let layer = fmt::layer().with_writer(|| Writer).with_ansi(false);
+        let queries = Targets::new().with_target("usher::sql", tracing::Level::DEBUG);
+        let subscriber = registry().with(layer.with_filter(queries));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+    LOG.set(Some(Vec::new()));
 }
 
-impl Log {
-    /// Returns the statement that was logged under this name.
-    fn statement(&self, context: &str) -> String {
-        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
-        let line = text
-            .lines()
-            .find(|line| line.contains(&format!(" {context} ")))
-            .unwrap_or_else(|| panic!("{context}: {text}"));
-        line.split_once("rows: ").unwrap().1.to_owned()
-    }
+/// Returns the statement that was logged under this name, and empties the log.
+fn logged(context: &str) -> String {
+    let log = LOG.replace(Some(Vec::new())).unwrap_or_default();
+    let text = String::from_utf8(log).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!(" {context} ")));
+    let line = line.unwrap_or_else(|| panic!("{context} is not in the log: {text}"));
+    line.split_once("rows: ").unwrap().1.to_owned()
 }
 
 async fn generate(t: &TestApp) {
@@ -138,16 +142,10 @@ const CASES: [(&str, &str, &[&str], &str); 15] = [
 async fn every_list_and_lookup_is_answered_from_its_index() {
     let t = TestApp::start().await;
     generate(&t).await;
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .with_max_level(tracing::Level::DEBUG)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    keep_log();
     for (path, context, values, index) in CASES {
         t.admin().get(path).await.expect(200);
-        let plan = t.explain(&log.statement(context), values).await;
+        let plan = t.explain(&logged(context), values).await;
         assert!(plan.contains(index), "{path}: not by {index}:\n{plan}");
         // The few roles are read whole, and an empty partition at no cost.
         let mut scans = plan

@@ -63,7 +63,12 @@ fn check_keys(report: &mut Report) -> Result<()> {
     let Ok(config) = read else {
         return Ok(());
     };
-    let (tokens, now) = (Tokens::new(&config), Clock::default().now());
+    let now = Clock::default().now();
+    let tokens = Tokens::new(
+        config.signing_keys.clone(),
+        &config.issuer,
+        &config.audience,
+    );
     let principal = Principal {
         user: UserId::new(1),
         session: SessionId::parse(SESSION)?,
