@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use usher_tests::{Answer, PASSWORD, TestApp};
 
 fn assert_unavailable(answer: &Answer) {
@@ -133,4 +136,26 @@ async fn a_locked_table_is_told_before_the_deadline() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_tls_is_told_nothing() {
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = plain.local_addr().unwrap();
+    let url = format!("postgres://somebody:hunter2@{address}/none?sslmode=verify-full");
+    let t = TestApp::with(&[("DATABASE_URL", &url)]).await;
+    let server = async {
+        let (mut stream, _) = plain.accept().await.unwrap();
+        let mut request = [0; 8];
+        stream.read_exact(&mut request).await.unwrap();
+        assert_eq!(request[4..], 80_877_103_u32.to_be_bytes(), "asks for TLS");
+        stream.write_all(b"N").await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        rest
+    };
+    let admin = t.admin();
+    let (answer, rest) = tokio::join!(admin.get("/api/me"), server);
+    assert_unavailable(&answer);
+    assert!(rest.is_empty(), "neither name nor password was sent");
 }

@@ -6,12 +6,18 @@
 use std::{num::NonZero, sync::Arc, thread};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHash as Phc, PasswordHasher, PasswordVerifier, Version,
+    Algorithm, Argon2, Params, Version,
+    password_hash::phc::{Output, PasswordHash as Phc, Salt},
 };
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use memory::{Memory, OUTPUT};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use usher_domain::{Password, PasswordAttempt};
 
 use crate::{Error, Result, bytes::random};
+
+mod memory;
 
 /// How many may wait for each processor.
 const QUEUE_PER_PROCESSOR: usize = 16;
@@ -86,6 +92,7 @@ pub struct Verdict {
 pub struct Passwords {
     cost: Cost,
     processors: usize,
+    memory: Memory,
     queue: Arc<Semaphore>,
     turns: Arc<Semaphore>,
 }
@@ -95,6 +102,7 @@ impl Passwords {
     pub fn new(cost: Cost) -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
+            memory: Memory::new(cost.0.block_count()),
             cost,
             processors,
             queue: Arc::new(Semaphore::new(processors * (QUEUE_PER_PROCESSOR + 1))),
@@ -109,8 +117,9 @@ impl Passwords {
 
     /// Hashes a new password.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash> {
-        let cost = self.cost.clone();
-        self.in_turn(move || hash(&cost, password.expose())).await
+        let (memory, cost) = (self.memory.clone(), self.cost.clone());
+        self.in_turn(move || hash(&memory, &cost, password.expose()))
+            .await
     }
 
     /// Checks a password against the stored hash. Without one it takes the same time and is wrong.
@@ -119,8 +128,8 @@ impl Passwords {
         attempt: PasswordAttempt,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict> {
-        let cost = self.cost.clone();
-        self.in_turn(move || verify(&cost, attempt.expose(), stored.as_ref()))
+        let (memory, cost) = (self.memory.clone(), self.cost.clone());
+        self.in_turn(move || verify(&memory, &cost, attempt.expose(), stored.as_ref()))
             .await
     }
 
@@ -143,35 +152,37 @@ impl Passwords {
     }
 }
 
-fn hasher(cost: &Cost) -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.0.clone())
-}
-
-fn hash(cost: &Cost, password: &str) -> Result<PasswordHash> {
+/// Makes a PHC string of a password with a new salt.
+fn hash(memory: &Memory, cost: &Cost, password: &str) -> Result<PasswordHash> {
     let salt = random::<16>()?;
-    let hash = hasher(cost).hash_password_with_salt(password.as_bytes(), &salt);
-    let hash = hash.map_err(|_| Error::Crypto("argon2id"))?;
-    Ok(PasswordHash(hash.to_string()))
+    let mut output = [0; OUTPUT];
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.0.clone());
+    memory.compute(&hasher, password.as_bytes(), &salt, &mut output)?;
+    let (m, t, p) = (cost.0.m_cost(), cost.0.t_cost(), cost.0.p_cost());
+    let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+    let text = format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}");
+    Ok(PasswordHash(text))
 }
 
-fn verify(cost: &Cost, password: &str, stored: Option<&PasswordHash>) -> Result<Verdict> {
-    let known = stored.and_then(|stored| Stored::read(stored.as_str()));
-    let Some(known) = known else {
+fn verify(
+    memory: &Memory,
+    cost: &Cost,
+    password: &str,
+    stored: Option<&PasswordHash>,
+) -> Result<Verdict> {
+    let Some(known) = stored.and_then(|stored| Stored::read(stored.as_str())) else {
         if stored.is_some() {
             tracing::error!("a stored password hash cannot be read: its owner cannot sign in");
         }
-        hash(cost, password)?;
+        hash(memory, cost, password)?;
         return Ok(Verdict {
             is_right: false,
             rehashed: None,
         });
     };
-    let hasher = Argon2::new(known.algorithm, known.version, known.params.clone());
-    let is_right = hasher
-        .verify_password(password.as_bytes(), &known.phc)
-        .is_ok();
-    let rehashed = if is_right && !known.is_of(cost) {
-        Some(hash(cost, password)?)
+    let is_right = known.is_of_password(memory, password)?;
+    let rehashed = if is_right && !known.is_of_cost(cost) {
+        Some(hash(memory, cost, password)?)
     } else {
         None
     };
@@ -180,10 +191,11 @@ fn verify(cost: &Cost, password: &str, stored: Option<&PasswordHash>) -> Result<
 
 /// A stored hash that was understood and asks for no more than an instance can give.
 struct Stored {
-    phc: Phc,
     algorithm: Algorithm,
     version: Version,
     params: Params,
+    salt: Salt,
+    output: Output,
 }
 
 impl Stored {
@@ -197,15 +209,25 @@ impl Stored {
         let is_bearable = params.m_cost() <= MAX_MEMORY_KIB
             && params.t_cost() <= MAX_PASSES
             && params.p_cost() <= MAX_LANES;
+        let (salt, output) = (phc.salt?, phc.hash?);
         is_bearable.then_some(Self {
-            phc,
             algorithm,
             version,
             params,
+            salt,
+            output,
         })
     }
 
-    fn is_of(&self, cost: &Cost) -> bool {
+    fn is_of_password(&self, memory: &Memory, password: &str) -> Result<bool> {
+        let hasher = Argon2::new(self.algorithm, self.version, self.params.clone());
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output.get_mut(..self.output.len()).unwrap_or_default();
+        memory.compute(&hasher, password.as_bytes(), self.salt.as_ref(), output)?;
+        Ok(output.ct_eq(self.output.as_bytes()).into())
+    }
+
+    fn is_of_cost(&self, cost: &Cost) -> bool {
         let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
         self.algorithm == Algorithm::Argon2id
             && self.version == Version::V0x13

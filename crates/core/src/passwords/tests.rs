@@ -131,3 +131,17 @@ fn a_cost_below_the_floor_is_refused() {
         assert!(Cost::parse(text).is_err(), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_hash_of_another_program_is_understood_and_renewed() {
+    let passwords = Passwords::new(Cost::default());
+    // Made with the reference implementation.
+    for text in [
+        "$argon2id$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$77UfmnZYT23WpPeUKhovauWm5OxRQv9nTf1dJ+tF5EY",
+        "$argon2i$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$sURFjPZ857FQFBUPXKWNWQ",
+    ] {
+        let stored = Some(PasswordHash::new(text.to_owned()));
+        let verdict = passwords.verify(attempt(PASSWORD), stored).await.unwrap();
+        assert!(verdict.is_right && verdict.rehashed.is_some(), "{text}");
+    }
+}
