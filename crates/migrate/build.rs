@@ -1,14 +1,11 @@
 //! Embeds the migrations: one folder each, with the file of the same name and a `rollback.sql`.
 
-use std::{
-    env,
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{env, fmt::Write as _, fs, io, path::PathBuf};
 
 fn main() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    // Asked when it runs: compiled in, it would name the checkout that shares the target folder and came first.
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let folder = here.join("../../migrations");
     let folder = folder.canonicalize()?;
     tell(&format!("rerun-if-changed={}", folder.display()));
     let mut migrations: Vec<PathBuf> = fs::read_dir(&folder)?

@@ -1,7 +1,7 @@
 //! The product on its platforms: what `vercel build` makes, `vercel dev`, and AWS Lambda, each offline and each
 //! through the same main flow.
 //!
-//! They need the Vercel CLI (`npm ci` in this folder) and cargo-lambda on the path; `.ci/run` installs both. The
+//! They need the Vercel CLI (`npm install` in this folder) and cargo-lambda on the path; `.ci/run` installs both. The
 //! feature `platform` switches them on: `cargo test -p usher-tests --features platform --test platform`.
 
 mod client;

@@ -14,6 +14,15 @@ use tokio::net::TcpStream;
 /// A cold compile on a small machine fits in; a hang does not stop the run for ever.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// How the names of the variables begin that `cargo test` sets for a test.
+const TOLD_BY_CARGO: [&str; 5] = [
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_",
+];
+
 /// A running program. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
@@ -23,6 +32,15 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program; what it prints goes to a file of that name.
     pub(crate) fn start(command: &mut Command, name: &str) -> Self {
+        // What `cargo test` tells this program would make another cargo compile again.
+        let told = std::env::vars_os().map(|(name, _)| name);
+        for name in told.filter(|name| {
+            TOLD_BY_CARGO
+                .iter()
+                .any(|start| name.to_string_lossy().starts_with(start))
+        }) {
+            command.env_remove(name);
+        }
         let (output, log) = log(name);
         let errors = output.try_clone().unwrap();
         let child = command
