@@ -351,3 +351,41 @@ async fn the_public_keys_are_published_at_both_paths() {
         answer.text()
     );
 }
+
+#[tokio::test]
+async fn a_request_without_credentials_is_told_how_to_send_them() {
+    let t = TestApp::start().await;
+    let missing = t.anonymous().get("/api/me").await;
+    assert_eq!(missing.header("www-authenticate"), "Bearer realm=\"usher\"");
+    assert!(
+        missing.expect(401)["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Authorization: Bearer")
+    );
+    let wrong = t.anonymous().with_token("x").get("/api/me").await;
+    assert!(
+        wrong
+            .header("www-authenticate")
+            .ends_with("error=\"invalid_token\"")
+    );
+}
+
+#[tokio::test]
+async fn an_empty_object_signs_out_as_no_body_does() {
+    let t = TestApp::start().await;
+    assert_eq!(
+        t.member()
+            .post("/api/auth/logout", json!({}))
+            .await
+            .status(),
+        204
+    );
+    assert_eq!(
+        t.anonymous()
+            .post("/api/auth/logout", json!({}))
+            .await
+            .problem(401),
+        "unauthenticated"
+    );
+}

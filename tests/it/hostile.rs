@@ -333,3 +333,33 @@ async fn a_strange_program_name_is_kept_as_plain_text() {
         .to_owned();
     assert_eq!(kept.chars().count(), 400);
 }
+
+#[tokio::test]
+async fn a_parameter_that_nobody_knows_is_refused() {
+    let t = TestApp::start().await;
+    let admin = t.admin();
+    let change = json!({ "name": "Mem" });
+    for answer in [
+        admin.get("/api/roles?x=1").await,
+        admin.get("/api/me?x=1").await,
+        admin.get("/api/users?x=1").await,
+        admin.get("/api/users/4?x=1").await,
+        admin.get("/api/users/4/roles?x=1").await,
+        admin.get("/api/audit-logs?x=1").await,
+        admin
+            .post(
+                "/api/users?x=1",
+                json!({ "name": "A", "email": "a@example.com" }),
+            )
+            .await,
+        admin.patch("/api/me?x=1", change.clone()).await,
+        admin.patch("/api/users/4?x=1", change).await,
+        admin
+            .put("/api/users/4/roles?x=1", json!({ "roles": ["auditor"] }))
+            .await,
+        admin.delete("/api/users/4?x=1").await,
+    ] {
+        assert_eq!(answer.faults(), ["x unknown"]);
+    }
+    assert!(t.audit().await.is_empty());
+}

@@ -149,7 +149,8 @@ fn the_description_of_the_api_names_every_route() {
         .collect();
     let routes: BTreeSet<_> = routes::ALL
         .iter()
-        .map(|endpoint| endpoint.path.to_owned())
+        .flat_map(|endpoint| endpoint.aliases.iter().chain([&endpoint.path]))
+        .map(|path| (*path).to_owned())
         .collect();
     assert_eq!(described, routes);
     let mut ids = BTreeSet::new();

@@ -17,6 +17,7 @@ mod health;
 mod hostile;
 mod layout;
 mod me;
+mod openapi;
 mod plans;
 mod races;
 mod refresh;

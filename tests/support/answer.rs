@@ -80,7 +80,10 @@ impl Answer {
         let mut faults: Vec<_> = faults
             .iter()
             .map(|fault| {
-                let place = fault.get("pointer").or(fault.get("parameter")).unwrap();
+                let place = ["pointer", "parameter", "header"]
+                    .iter()
+                    .find_map(|kind| fault.get(kind))
+                    .unwrap();
                 format!(
                     "{} {}",
                     place.as_str().unwrap(),

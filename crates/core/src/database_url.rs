@@ -54,6 +54,9 @@ pub enum UrlError {
         "is not a PostgreSQL connection string such as postgresql://user:password@host:5432/database"
     )]
     Malformed,
+    /// The user or the password holds an @ as it is.
+    #[error("has more than one @; write %40 for an @ in a password")]
+    Password,
     /// A parameter is not known.
     #[error("has the parameter {0:?}, which is not supported; remove it")]
     Unknown(String),
@@ -111,6 +114,10 @@ impl DatabaseUrl {
             return Err(UrlError::Malformed);
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        // Between the first and the last @ would be a part of the password, taken for the host and shown in errors.
+        if base.matches('@').count() > 1 {
+            return Err(UrlError::Password);
+        }
         let asked = Asked::read(query)?;
         let cleaned = match asked.passed_on.as_slice() {
             [] => base.to_owned(),

@@ -241,6 +241,10 @@ fn check<P: Grant>(actor: &Actor) -> Result<(), Problem> {
 
 /// Returns who the access token says the caller is (RFC 6750, section 2.1).
 fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        let detail = "There is no header `Authorization: Bearer …` with an access token.";
+        return Err(Problem::from(Code::Unauthenticated).with_detail(detail));
+    }
     let token = bearer(parts).ok_or(Code::Unauthenticated)?;
     app.tokens
         .verify(token, app.clock.now())

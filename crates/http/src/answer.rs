@@ -114,7 +114,7 @@ impl<V: View> Answer for Shown<V> {
     fn describe(docs: &mut Docs) {
         docs.answers.push(AnswerDocs {
             status: 200,
-            meaning: "As asked.",
+            meaning: "Success.",
             schema: Some(schemars::SchemaGenerator::subschema_for::<V>),
             headers: if V::FIELDS.contains(&"version") {
                 &[ETAG]

@@ -54,13 +54,13 @@ codes! {
         "Percent-encode the parameters as UTF-8 (RFC 3986, section 2.1).";
     ValidationFailed = BAD_REQUEST, "validation-failed",
         "Some values break their rules.",
-        "Correct every value listed in `errors`; nothing was changed.";
+        "Correct every value listed in `errors`.";
     Unauthenticated = UNAUTHORIZED, "unauthenticated",
         "The request needs a valid access token.",
-        "Sign in at /api/auth/login, or get a new access token at /api/auth/refresh.";
+        "Send `Authorization: Bearer` with an access token that is not older than 5 minutes. Sign in at /api/auth/login, or get a new access token at /api/auth/refresh.";
     InvalidCredentials = UNAUTHORIZED, "invalid-credentials",
         "The e-mail address or the password is wrong.",
-        "Check both; which of them is wrong is not told.";
+        "Check both; we do not say which.";
     InvalidRefreshToken = UNAUTHORIZED, "invalid-refresh-token",
         "The refresh token is not valid, or not any more.",
         "Sign in again.";
@@ -75,7 +75,7 @@ codes! {
         "Nobody gives away, or acts on, permissions they do not hold; ask somebody who holds them.";
     NotFound = NOT_FOUND, "not-found",
         "There is nothing at this path.",
-        "Compare the path with the table of endpoints.";
+        "/openapi.json lists the paths.";
     UserNotFound = NOT_FOUND, "user-not-found",
         "There is no such user.",
         "Look the id up in the list of users.";

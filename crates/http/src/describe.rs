@@ -34,6 +34,8 @@ pub(crate) struct AnswerDocs {
 #[derive(Default)]
 pub(crate) struct Docs {
     pub(crate) access: Access,
+    /// The security scheme that may be used although nothing asks for it.
+    pub(crate) optional_scheme: Option<&'static str>,
     pub(crate) parameters: Vec<Value>,
     pub(crate) body: Option<Value>,
     pub(crate) answers: Vec<AnswerDocs>,

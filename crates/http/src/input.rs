@@ -17,5 +17,5 @@ pub(crate) use cursor::open_cursor;
 pub(crate) use form::{Form, Member, Source, form};
 pub(crate) use path::user_id;
 pub use precondition::IfMatch;
-pub(crate) use query::Query;
+pub(crate) use query::{Nothing, Query};
 pub(crate) use value::{Fields, Input, Nullable};

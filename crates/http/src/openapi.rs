@@ -1,5 +1,6 @@
 //! The description of the API (`OpenAPI` 3.1), written from the routes and the signatures of their handlers.
 
+use http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -7,16 +8,23 @@ use crate::{Code, Endpoint, Operation, describe::Access, routes};
 
 /// Returns the description of all routes.
 pub fn document() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.definitions_path = "/components/schemas".into();
-    });
+    let settings = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+        });
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
     for endpoint in routes::ALL {
-        paths.insert(
-            endpoint.path.to_owned(),
-            path_item(endpoint, &mut generator),
-        );
+        let item = path_item(endpoint, &mut generator);
+        paths.insert(endpoint.path.to_owned(), item);
+        for alias in endpoint.aliases {
+            let pointer = endpoint.path.replace('/', "~1");
+            paths.insert(
+                (*alias).to_owned(),
+                json!({ "$ref": format!("#/paths/{pointer}") }),
+            );
+        }
     }
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());
@@ -26,13 +34,16 @@ pub fn document() -> Value {
             "title": "Usher",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "User management: users, credentials, sessions, roles and an audit log.",
-            "license": { "name": "Apache-2.0 OR MIT" },
+            "license": { "name": "Apache-2.0 or MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": { "accessToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "securitySchemes": {
+                "accessToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "healthToken": { "type": "http", "scheme": "bearer", "description": "`USHER_HEALTH_TOKEN`" },
+            },
         },
     })
 }
@@ -54,10 +65,7 @@ fn describe(endpoint: &Endpoint, operation: &Operation, generator: &mut SchemaGe
         "operationId": operation_id(endpoint, operation),
         "summary": operation.summary,
         "tags": [tag(endpoint)],
-        "security": match operation.access() {
-            Access::Anyone => json!([]),
-            Access::SignedIn | Access::May(_) => json!([{ "accessToken": [] }]),
-        },
+        "security": security(operation),
         "responses": responses(operation, generator),
     });
     if !operation.docs.parameters.is_empty() {
@@ -65,6 +73,10 @@ fn describe(endpoint: &Endpoint, operation: &Operation, generator: &mut SchemaGe
     }
     if let Some(body) = &operation.docs.body {
         described["requestBody"] = body.clone();
+        if operation.method == Method::PATCH {
+            let content = &mut described["requestBody"]["content"];
+            content["application/merge-patch+json"] = content["application/json"].clone();
+        }
     }
     if let Some(permission) = operation.permission() {
         described["x-permission"] = json!(permission.as_str());
@@ -75,12 +87,40 @@ fn describe(endpoint: &Endpoint, operation: &Operation, generator: &mut SchemaGe
     described
 }
 
+/// An empty requirement means that the caller may do without.
+fn security(operation: &Operation) -> Value {
+    match (operation.access(), operation.docs.optional_scheme) {
+        (Access::Anyone, None) => json!([]),
+        (Access::Anyone, Some(scheme)) => json!([{ scheme: [] }, {}]),
+        (Access::SignedIn | Access::May(_), _) => json!([{ "accessToken": [] }]),
+    }
+}
+
+/// With `fields`, an answer holds only some members of its views.
+fn with_fields(mut schema: Value) -> Value {
+    let some = json!({ "type": "object", "description": "With `fields`: the members that were asked for." });
+    let view = match schema.pointer_mut("/properties/data/items") {
+        Some(items) => items,
+        None => &mut schema,
+    };
+    *view = json!({ "anyOf": [view.take(), some] });
+    schema
+}
+
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
+    let mut parameters = operation.docs.parameters.iter();
+    let takes_fields = parameters.any(|parameter| parameter["name"] == "fields");
     for answer in &operation.docs.answers {
         let mut response = json!({ "description": answer.meaning });
         if let Some(schema) = answer.schema {
-            response["content"] = json!({ "application/json": { "schema": schema(generator) } });
+            let schema = json!(schema(generator));
+            let schema = if takes_fields {
+                with_fields(schema)
+            } else {
+                schema
+            };
+            response["content"] = json!({ "application/json": { "schema": schema } });
         }
         for (name, meaning) in answer.headers {
             response["headers"][name] =
@@ -91,17 +131,37 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     for code in &operation.docs.codes {
         let status = code.status().as_str().to_owned();
         let meaning = format!("`{}`: {}", code.slug(), code.title());
-        let response = responses.entry(status).or_insert_with(|| {
+        let response = responses.entry(status.clone()).or_insert_with(|| {
             json!({
                 "description": "",
                 "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
             })
         });
+        match status.as_str() {
+            "401" => describe_header(
+                response,
+                "WWW-Authenticate",
+                "Asks for a bearer token (RFC 6750).",
+            ),
+            "503" => describe_header(response, "Retry-After", "In how many seconds to try again."),
+            _ => {}
+        }
         let before = response["description"].as_str().unwrap_or_default();
         let separator = if before.is_empty() { "" } else { "\n" };
         response["description"] = json!(format!("{before}{separator}{meaning}"));
     }
+    for response in responses.values_mut() {
+        describe_header(
+            response,
+            "X-Request-Id",
+            "The id of the request, as the log and the audit log have it.",
+        );
+    }
     Value::Object(responses)
+}
+
+fn describe_header(response: &mut Value, name: &str, meaning: &str) {
+    response["headers"][name] = json!({ "description": meaning, "schema": { "type": "string" } });
 }
 
 /// `/api/users/{user_id}/roles` with PUT becomes `putUsersUserIdRoles`.

@@ -17,6 +17,8 @@ pub(crate) enum Place {
     Pointer(String),
     /// A parameter of the query.
     Parameter(String),
+    /// A header.
+    Header(&'static str),
 }
 
 /// A value that breaks its rule.
@@ -29,8 +31,9 @@ pub(crate) struct Fault {
 impl Fault {
     fn to_json(&self) -> Value {
         let (kind, place) = match &self.place {
-            Place::Pointer(pointer) => ("pointer", pointer),
-            Place::Parameter(name) => ("parameter", name),
+            Place::Pointer(pointer) => ("pointer", pointer.as_str()),
+            Place::Parameter(name) => ("parameter", name.as_str()),
+            Place::Header(name) => ("header", *name),
         };
         json!({ kind: place, "code": self.invalid.code, "message": self.invalid.message })
     }
@@ -144,7 +147,10 @@ impl Problem {
     /// RFC 6750, section 3.
     fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static(match self.code {
-            Code::Unauthenticated => r#"Bearer realm="usher", error="invalid_token""#,
+            Code::Unauthenticated if self.detail.is_none() => {
+                r#"Bearer realm="usher", error="invalid_token""#
+            }
+            // Nothing was presented that could be wrong.
             _ => r#"Bearer realm="usher""#,
         })
     }

@@ -77,3 +77,10 @@ fn what_cannot_be_honoured_is_named_and_the_password_is_not() {
         assert_eq!(parse(text).unwrap_err(), UrlError::Malformed, "{text}");
     }
 }
+
+#[test]
+fn an_at_sign_in_a_password_is_not_taken_for_the_host() {
+    let error = parse("postgres://u:hunter@2@h/app").unwrap_err();
+    assert_eq!(error, UrlError::Password);
+    assert!(!error.to_string().contains("hunter"));
+}

@@ -223,7 +223,9 @@ impl FromRequestParts<App> for OptionalCaller {
 }
 
 impl Part for OptionalCaller {
-    fn describe(_: &mut Docs) {}
+    fn describe(docs: &mut Docs) {
+        docs.optional_scheme = Some("accessToken");
+    }
 }
 
 /// The public keys.

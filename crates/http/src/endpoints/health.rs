@@ -97,7 +97,9 @@ impl FromRequestParts<App> for Insider {
 }
 
 impl Part for Insider {
-    fn describe(_: &mut Docs) {}
+    fn describe(docs: &mut Docs) {
+        docs.optional_scheme = Some("healthToken");
+    }
 }
 
 /// GET /api/health, anyone.
@@ -151,7 +153,7 @@ fn details(app: &App, report: Report) -> DetailsView {
         version: env!("CARGO_PKG_VERSION"),
         schema_version: report.schema_version,
         schema_needed: SCHEMA_VERSION,
-        latency_milliseconds: report.latency.as_secs_f64() * 1000.0,
+        latency_milliseconds: (report.latency.as_secs_f64() * 1e6).round() / 1e3,
         pool: PoolView {
             max: figures.max,
             open: figures.open,

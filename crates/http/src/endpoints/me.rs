@@ -11,7 +11,7 @@ use crate::{
     App, Operations, Problem,
     access::SignedIn,
     answer::{Shown, Timestamp, view},
-    input::{Body, Fields, IfMatch, Nullable, Query, form},
+    input::{Body, Fields, IfMatch, Nothing, Nullable, Query, form},
 };
 
 pub(crate) fn profile() -> Operations {
@@ -77,6 +77,7 @@ async fn show(caller: SignedIn, Query(query): Query<ShowQuery>) -> Result<Shown<
 async fn change(
     State(app): State<App>,
     caller: SignedIn,
+    _: Query<Nothing>,
     if_match: IfMatch,
     Body(form): Body<ProfileChange>,
 ) -> Result<Shown<UserView>, Problem> {

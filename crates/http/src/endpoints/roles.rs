@@ -9,6 +9,7 @@ use crate::{
     App, Operations, Problem,
     access::Reads,
     answer::{Listed, view},
+    input::{Nothing, Query},
 };
 
 pub(crate) fn collection() -> Operations {
@@ -34,6 +35,7 @@ async fn list(
     State(app): State<App>,
     reads: Reads<RolesRead>,
     uri: Uri,
+    _: Query<Nothing>,
 ) -> Result<Listed<RoleView>, Problem> {
     let (_, rows) = reads
         .read(|connection| async move { roles::list(&connection).await })

@@ -14,7 +14,7 @@ use crate::{
     App, Code, Operations, Problem,
     access::{Named, Target},
     answer::{Shown, view},
-    input::{Body, IfMatch, form},
+    input::{Body, IfMatch, Nothing, Query, form},
 };
 
 pub(crate) fn roles() -> Operations {
@@ -46,7 +46,10 @@ form! {
 }
 
 /// GET /`api/users/{user_id}/roles`, roles:read.
-async fn show_roles(named: Named<RolesRead>) -> Result<Shown<UserRolesView>, Problem> {
+async fn show_roles(
+    named: Named<RolesRead>,
+    _: Query<Nothing>,
+) -> Result<Shown<UserRolesView>, Problem> {
     let (_, subject) = named.find().await?;
     let version = subject.user.version;
     let permissions = subject.permissions.iter().map(Permission::as_str).collect();
@@ -62,6 +65,7 @@ async fn show_roles(named: Named<RolesRead>) -> Result<Shown<UserRolesView>, Pro
 async fn grant(
     State(app): State<App>,
     target: Target<RolesGrant>,
+    _: Query<Nothing>,
     if_match: IfMatch,
     Body(form): Body<RolesForm>,
 ) -> Result<Shown<UserView>, Problem> {

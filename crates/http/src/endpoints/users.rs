@@ -21,7 +21,7 @@ use crate::{
     App, Code, Operations, Problem,
     access::{May, Named, Reads, Target},
     answer::{Created, Done, Listed, Shown, Timestamp, view},
-    input::{Body, Fields, IfMatch, Nullable, Query, form, open_cursor},
+    input::{Body, Fields, IfMatch, Nothing, Nullable, Query, form, open_cursor},
 };
 
 pub(crate) fn collection() -> Operations {
@@ -200,6 +200,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     may: May<UsersCreate>,
+    _: Query<Nothing>,
     Body(form): Body<NewUserForm>,
 ) -> Result<Created<UserView>, Problem> {
     let caller = may.caller();
@@ -249,6 +250,7 @@ async fn show(
 async fn change(
     State(app): State<App>,
     target: Target<UsersUpdate>,
+    _: Query<Nothing>,
     if_match: IfMatch,
     Body(form): Body<UserChange>,
 ) -> Result<Shown<UserView>, Problem> {
@@ -272,6 +274,7 @@ async fn change(
 async fn remove(
     State(app): State<App>,
     target: Target<UsersDelete>,
+    _: Query<Nothing>,
     if_match: IfMatch,
 ) -> Result<Done, Problem> {
     let edit = Edit {

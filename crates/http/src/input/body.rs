@@ -7,7 +7,8 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use usher_domain::Invalid;
 
 use super::{Form, Source, form, json as strict};
 use crate::{
@@ -27,7 +28,7 @@ impl<F: Form> FromRequest<App> for Body<F> {
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         check_type(request.method(), request.headers())?;
-        read(&collect(request.into_body()).await?).map(Self)
+        parse(members(&collect(request.into_body()).await?)?).map(Self)
     }
 }
 
@@ -37,7 +38,7 @@ impl<F: Form> Part for Body<F> {
     }
 }
 
-/// A form that is read from the body, or nothing when the body is empty.
+/// A form that is read from the body, or nothing when the body is empty or an empty object.
 pub(crate) struct OptionalBody<F>(pub(crate) Option<F>);
 
 impl<F: Form> FromRequest<App> for OptionalBody<F> {
@@ -50,7 +51,11 @@ impl<F: Form> FromRequest<App> for OptionalBody<F> {
             return Ok(Self(None));
         }
         check_type(&parts.method, &parts.headers)?;
-        read(&bytes).map(Some).map(Self)
+        let members = members(&bytes)?;
+        if members.is_empty() {
+            return Ok(Self(None));
+        }
+        parse(members).map(Some).map(Self)
     }
 }
 
@@ -108,12 +113,20 @@ async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
     }
 }
 
-fn read<F: Form>(bytes: &[u8]) -> Result<F, Problem> {
+fn members(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if bytes.is_empty() {
+        let detail = "The body is empty; send a JSON object.";
+        return Err(Problem::from(Code::MalformedJson).with_detail(detail));
+    }
     let value = strict::read(bytes)
         .map_err(|reason| Problem::from(Code::MalformedJson).with_detail(reason))?;
-    let Value::Object(members) = value else {
-        let invalid = usher_domain::Invalid::new("type", "must be an object");
-        return Err(Problem::invalid_at(Place::Pointer(String::new()), invalid));
-    };
+    if let Value::Object(members) = value {
+        return Ok(members);
+    }
+    let invalid = Invalid::new("type", "must be an object");
+    Err(Problem::invalid_at(Place::Pointer(String::new()), invalid))
+}
+
+fn parse<F: Form>(members: Map<String, Value>) -> Result<F, Problem> {
     F::read(Source::members(members)).map_err(Problem::invalid)
 }

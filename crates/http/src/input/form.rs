@@ -70,7 +70,7 @@ impl Source {
             None => {
                 let absent = T::absent();
                 if absent.is_none() {
-                    self.note(name, Invalid::new("required", "must be given"));
+                    self.note(name, Invalid::new("required", "is required"));
                 }
                 absent
             }

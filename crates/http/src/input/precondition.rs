@@ -3,11 +3,12 @@
 use axum::extract::FromRequestParts;
 use http::{header, request::Parts};
 use serde_json::json;
-use usher_domain::User;
+use usher_domain::{Invalid, User};
 
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
+    problem::Place,
 };
 
 /// The versions that a change may start from, out of the header `If-Match`.
@@ -41,9 +42,15 @@ impl FromRequestParts<App> for IfMatch {
                 if tag == "*" {
                     return Ok(Self::Any);
                 }
+                let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+                let inner = quoted
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'));
+                let inner = inner.ok_or_else(unquoted)?;
                 // A weak or foreign tag matches nothing (RFC 9110, section 13.1.1).
-                let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-                versions.extend(version.and_then(|version| version.parse::<i64>().ok()));
+                if quoted == tag {
+                    versions.extend(inner.parse::<i64>());
+                }
                 is_given = true;
             }
         }
@@ -55,6 +62,14 @@ impl FromRequestParts<App> for IfMatch {
     }
 }
 
+fn unquoted() -> Problem {
+    let invalid = Invalid::new(
+        "entity-tag",
+        "must be * or entity tags in quotes, such as \"1\"",
+    );
+    Problem::invalid_at(Place::Header("If-Match"), invalid)
+}
+
 impl Part for IfMatch {
     fn describe(docs: &mut Docs) {
         docs.parameters.push(json!({
@@ -64,7 +79,10 @@ impl Part for IfMatch {
             "required": false,
             "schema": { "type": "string" },
         }));
-        docs.codes
-            .extend([Code::VersionMismatch, Code::EditConflict]);
+        docs.codes.extend([
+            Code::VersionMismatch,
+            Code::EditConflict,
+            Code::ValidationFailed,
+        ]);
     }
 }

@@ -8,11 +8,11 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use usher_domain::Invalid;
 
-use super::{Form, Source};
+use super::{Form, Member, Source};
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
-    problem::Place,
+    problem::{Fault, Place},
 };
 
 /// A form that is read from the query.
@@ -52,6 +52,24 @@ impl<F: Form> Part for Query<F> {
         }
         docs.codes
             .extend([Code::MalformedQuery, Code::ValidationFailed]);
+    }
+}
+
+/// The query that holds no parameter at all.
+pub(crate) struct Nothing;
+
+impl Form for Nothing {
+    fn read(source: Source) -> Result<Self, Vec<Fault>> {
+        let faults = source.finish();
+        if faults.is_empty() {
+            Ok(Self)
+        } else {
+            Err(faults)
+        }
+    }
+
+    fn members() -> Vec<Member> {
+        Vec::new()
     }
 }
 

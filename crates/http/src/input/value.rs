@@ -214,7 +214,7 @@ impl Input for RoleSet {
     fn schema() -> Value {
         json!({
             "type": "array", "items": RoleName::schema(),
-            "minItems": 1, "maxItems": (RoleSet::MAX), "uniqueItems": true,
+            "minItems": 1, "maxItems": (RoleSet::MAX),
         })
     }
 }
