@@ -37,7 +37,8 @@ fn disagreements(document: &Value, schema: &Value, value: &Value, place: &str) -
         Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
         _ => return Vec::new(),
     };
-    if !allowed.contains(&kind) && !(kind == "integer" && allowed.contains(&"number")) {
+    let is_number = kind == "integer" && allowed.contains(&"number");
+    if !allowed.contains(&kind) && !is_number {
         return vec![format!("{place} is {kind}, not {allowed:?}")];
     }
     let mut found = Vec::new();

@@ -46,7 +46,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     say(report.summary());
     if report.has_failed() {
         if !is_development {
-            say("`usher dev` needs no variables: check its machine with USHER_ENV=development");
+            say(
+                "Only developing? `USHER_ENV=development cargo usher doctor` leaves out what `cargo dev` supplies.",
+            );
         }
         return Ok(ExitCode::FAILURE);
     }

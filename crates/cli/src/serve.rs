@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use usher_function::logging;
 use usher_http::{App, routes};
@@ -36,6 +36,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     ));
     let mut router = usher_http::router(routes::ALL, app);
     if let Some(folder) = &arguments.public {
+        ensure!(
+            folder.is_dir(),
+            "{} is no folder: correct --public",
+            folder.display()
+        );
         router = site::with_files(router, folder);
     }
     site::serve(listener, router, stop).await?;

@@ -1,4 +1,4 @@
-//! The wish that the process ends: Ctrl-C or SIGTERM.
+//! The wish that the process ends: Ctrl-C, SIGTERM, or a terminal that was closed.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl Stop {
@@ -17,6 +18,7 @@ impl Stop {
         Ok(Self {
             interrupt: hear(SignalKind::interrupt())?,
             terminate: hear(SignalKind::terminate())?,
+            hang_up: hear(SignalKind::hangup())?,
         })
     }
 
@@ -25,6 +27,7 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

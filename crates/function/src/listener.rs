@@ -8,15 +8,19 @@ use axum::{
     middleware::map_request,
     serve::ListenerExt,
 };
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::{
         ctrl_c,
         unix::{SignalKind, signal},
     },
+    time::sleep,
 };
 use usher_http::ClientAddress;
+
+/// How long requests in flight may take after the stop; each has a deadline of 8 seconds.
+const DRAIN: Duration = Duration::from_secs(9);
 
 /// Serves the router on an address until the process is told to stop.
 pub(crate) async fn run(address: SocketAddr, router: Router) -> Result<(), Error> {
@@ -24,8 +28,18 @@ pub(crate) async fn run(address: SocketAddr, router: Router) -> Result<(), Error
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}; set PORT to a free port"))?;
     eprintln!("usher: listening on http://{}", listener.local_addr()?);
-    listen(listener, router, stop_signal()).await?;
+    tokio::select! {
+        served = listen(listener, router, stop_signal()) => served?,
+        () = drained() => {}
+    }
     Ok(())
+}
+
+/// Waits for the stop, and for as long as requests in flight may take: a caller who never finishes sending does not
+/// keep the process.
+async fn drained() {
+    stop_signal().await;
+    sleep(DRAIN).await;
 }
 
 /// Serves the router until `shutdown` is ready, then finishes the requests in flight.

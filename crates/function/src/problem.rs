@@ -5,39 +5,32 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
+use http::header;
 use usher_http::Code;
 
 /// Returns a router that answers every request with 503: the settings of the deployment are wrong.
 pub(crate) fn misconfigured() -> Router {
-    Router::new().fallback(async || {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let title = "The service is not configured; its log says why.";
-        (
-            [(header::RETRY_AFTER, "60")],
-            problem(status, "misconfigured", title),
-        )
-    })
+    Router::new().fallback(async || ([(header::RETRY_AFTER, "60")], problem(Code::Misconfigured)))
 }
 
 /// Returns the answer to a request whose handling broke outside the router.
 pub(crate) fn broken() -> Response {
-    let code = Code::Internal;
-    problem(code.status(), code.slug(), code.title())
+    problem(Code::Internal)
 }
 
 /// Writes a problem document. The texts are constants without quotes, so nothing needs escaping.
-fn problem(status: StatusCode, code: &str, title: &str) -> Response {
-    let number = status.as_u16();
+fn problem(code: Code) -> Response {
+    let (status, slug, title) = (code.status().as_u16(), code.slug(), code.title());
+    let detail = code.remedy();
     let document = format!(
-        r#"{{"type":"/problems/{code}","title":"{title}","status":{number},"code":"{code}"}}"#
+        r#"{{"type":"/problems/{slug}","title":"{title}","status":{status},"code":"{slug}","detail":"{detail}"}}"#
     );
     let headers = [
         (header::CONTENT_TYPE, "application/problem+json"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (status, headers, Body::from(document)).into_response()
+    (code.status(), headers, Body::from(document)).into_response()
 }
 
 #[cfg(test)]

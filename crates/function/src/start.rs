@@ -1,7 +1,6 @@
 //! From the call in an `api/` file to a running function.
 
 use crate::{environment::variable, host::Host, listener, logging, problem, uri, vercel};
-use axum::Router;
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 use usher_http::{App, Endpoint, routes};
@@ -81,7 +80,7 @@ fn app(host: Host) -> Result<Option<App>, Error> {
 use crate::lambda::run as lambda;
 
 #[cfg(not(feature = "lambda"))]
-fn lambda(_: Router) -> impl Future<Output = Result<(), Error>> {
+fn lambda(_: axum::Router) -> impl Future<Output = Result<(), Error>> {
     let message = "this binary was built without AWS Lambda; build it with `--features lambda`";
     std::future::ready(Err(message.into()))
 }

@@ -109,6 +109,9 @@ codes! {
     SchemaOutdated = SERVICE_UNAVAILABLE, "schema-outdated",
         "The database lacks migrations that this build needs.",
         "Deploy the migrations with `usher migrate deploy`.";
+    Misconfigured = SERVICE_UNAVAILABLE, "misconfigured",
+        "The service is not configured.",
+        "Its log says which variable to set.";
     Busy = SERVICE_UNAVAILABLE, "busy",
         "Too many requests are waiting already.",
         "Repeat the request after the seconds in `Retry-After`.";

@@ -33,6 +33,8 @@ pub(super) struct SignIn {
     pub(super) email: String,
     /// Whether the password is the one that everybody knows; any other one is not shown.
     pub(super) is_default: bool,
+    /// Whether the account was made just now, so that the password is the one it was made with.
+    pub(super) is_new: bool,
 }
 
 impl Prepared {
@@ -62,13 +64,16 @@ impl Prepared {
         }
         let started = Instant::now();
         let admin = Admin::read(variable, true)?;
-        let sign_in = SignIn {
+        let mut sign_in = SignIn {
             email: admin.email().to_string(),
             is_default: admin.is_default(),
+            is_new: false,
         };
         let is_own = self.opened.own.is_some();
+        let outcome = seed::seed(&app.database, &app.passwords, admin, is_own).await?;
+        sign_in.is_new = matches!(outcome, Outcome::Created);
         let email = &sign_in.email;
-        let what = match seed::seed(&app.database, &app.passwords, admin, is_own).await? {
+        let what = match outcome {
             Outcome::Created => format!("created the admin {email}"),
             Outcome::Existed => format!("the admin {email} is there already"),
             Outcome::Withheld => {

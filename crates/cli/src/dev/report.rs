@@ -26,7 +26,15 @@ pub(super) fn print(ready: &Ready, port: u16, has_files: bool, took: Duration) {
         } else {
             "the password of SEED_ADMIN_PASSWORD"
         };
-        say(format_args!("  sign in   {} / {password}", sign_in.email));
+        let note = if sign_in.is_new {
+            ""
+        } else {
+            " (unless it was changed)"
+        };
+        say(format_args!(
+            "  sign in   {} / {password}{note}",
+            sign_in.email
+        ));
     }
     say("  stop      Ctrl-C");
     say(try_it(ready, &base));
