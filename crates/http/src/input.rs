@@ -1,6 +1,6 @@
 //! What comes in: bodies and queries, read strictly and checked completely.
 //!
-//! A [`Form`] is declared once by `form!`. The declaration is the type that handlers get, the parser that names every
+//! A form is declared once by `form!`. The declaration is the type that handlers get, the parser that names every
 //! bad field, and the schema in the API description.
 
 mod body;

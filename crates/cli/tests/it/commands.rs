@@ -7,11 +7,11 @@ use crate::support::Folder;
 #[test]
 fn a_missing_variable_is_one_clear_line() {
     let folder = Folder::create();
-    let ended = folder.run(&["serve", "--port", "0"], &[]);
-    assert_eq!(ended.code, Some(1));
-    let issuer = "error: USHER_ISSUER is missing; set it to the public origin, such as https://id.example.com\n";
-    assert_eq!(ended.errors, issuer);
-    for command in [&["seed"][..], &["migrate", "status"]] {
+    for command in [
+        &["serve", "--port", "0"][..],
+        &["seed"],
+        &["migrate", "status"],
+    ] {
         let ended = folder.run(command, &[]);
         assert_eq!(ended.code, Some(1));
         assert!(
