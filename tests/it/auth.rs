@@ -5,6 +5,11 @@ use serde_json::json;
 use time::Duration;
 use usher_tests::{PASSWORD, Person, TestApp};
 
+async fn assert_turned_away(t: &TestApp, email: &str, password: &str) {
+    let answer = t.anonymous().sign_in(email, password).await;
+    assert_eq!(answer.problem(401), "invalid-credentials");
+}
+
 #[tokio::test]
 async fn somebody_signs_in_and_is_known() {
     let t = TestApp::start().await;
@@ -95,13 +100,7 @@ async fn an_account_without_a_password_cannot_sign_in() {
     let t = TestApp::start().await;
     t.execute("update users set password = null where id = 4")
         .await;
-    assert_eq!(
-        t.anonymous()
-            .sign_in("member@example.com", PASSWORD)
-            .await
-            .problem(401),
-        "invalid-credentials"
-    );
+    assert_turned_away(&t, "member@example.com", PASSWORD).await;
 }
 
 #[tokio::test]
@@ -117,13 +116,7 @@ async fn a_corrupt_stored_hash_is_no_way_in_and_no_crash() {
             "update users set password = '{hash}' where id = 4"
         ))
         .await;
-        assert_eq!(
-            t.anonymous()
-                .sign_in("member@example.com", PASSWORD)
-                .await
-                .problem(401),
-            "invalid-credentials"
-        );
+        assert_turned_away(&t, "member@example.com", PASSWORD).await;
     }
 }
 

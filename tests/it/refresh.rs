@@ -16,6 +16,24 @@ async fn refresh(caller: &Caller, token: &Value) -> Answer {
         .await
 }
 
+/// The answer to a refresh token that is good.
+async fn renew(t: &TestApp, session: &Value) -> Value {
+    refresh(&t.anonymous(), &session["refreshToken"])
+        .await
+        .expect(200)
+}
+
+async fn assert_spent(t: &TestApp, session: &Value) {
+    let answer = refresh(&t.anonymous(), &session["refreshToken"]).await;
+    assert_eq!(answer.problem(401), "invalid-refresh-token");
+}
+
+async fn assert_signed_out(t: &TestApp, session: &Value) {
+    let access = session["accessToken"].as_str().unwrap();
+    let answer = t.anonymous().with_token(access).get("/api/me").await;
+    assert_eq!(answer.problem(401), "unauthenticated");
+}
+
 /// Lets time pass in the database for the session of the user.
 async fn wait(t: &TestApp, interval: &str) {
     t.execute(&format!(
@@ -43,9 +61,7 @@ async fn a_token_buys_the_next_one() {
     let first = session["refreshToken"].clone();
     assert!(first.as_str().unwrap().starts_with("usher_rt_"));
     for _ in 0..3 {
-        let next = refresh(&t.anonymous(), &session["refreshToken"])
-            .await
-            .expect(200);
+        let next = renew(&t, &session).await;
         assert_ne!(next["refreshToken"], session["refreshToken"]);
         let access = next["accessToken"].as_str().unwrap();
         t.anonymous()
@@ -81,48 +97,22 @@ async fn a_token_buys_the_next_one() {
 async fn a_lost_answer_is_given_again() {
     let t = TestApp::start().await;
     let session = sign_in(&t).await;
-    let once = refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
-    let again = refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
+    let once = renew(&t, &session).await;
+    let again = renew(&t, &session).await;
     assert_eq!(once["refreshToken"], again["refreshToken"]);
     assert_eq!(actions(&t).await, ["LOGIN", "REFRESH"]);
-    refresh(&t.anonymous(), &again["refreshToken"])
-        .await
-        .expect(200);
+    renew(&t, &again).await;
 }
 
 #[tokio::test]
 async fn a_replaced_token_ends_the_session_after_ten_seconds() {
     let t = TestApp::start().await;
     let session = sign_in(&t).await;
-    let next = refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
+    let next = renew(&t, &session).await;
     wait(&t, "11 seconds").await;
-    assert_eq!(
-        refresh(&t.anonymous(), &session["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
-    assert_eq!(
-        refresh(&t.anonymous(), &next["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
-    let access = next["accessToken"].as_str().unwrap();
-    assert_eq!(
-        t.anonymous()
-            .with_token(access)
-            .get("/api/me")
-            .await
-            .problem(401),
-        "unauthenticated"
-    );
+    assert_spent(&t, &session).await;
+    assert_spent(&t, &next).await;
+    assert_signed_out(&t, &next).await;
     assert_eq!(actions(&t).await, ["LOGIN", "REFRESH", "REFRESH_REUSE"]);
     assert_eq!(
         t.count("select count(*) from sessions where end_reason = 'theft'")
@@ -135,24 +125,10 @@ async fn a_replaced_token_ends_the_session_after_ten_seconds() {
 async fn a_token_two_steps_behind_ends_the_session_at_once() {
     let t = TestApp::start().await;
     let session = sign_in(&t).await;
-    let second = refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
-    let third = refresh(&t.anonymous(), &second["refreshToken"])
-        .await
-        .expect(200);
-    assert_eq!(
-        refresh(&t.anonymous(), &session["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
-    assert_eq!(
-        refresh(&t.anonymous(), &third["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
+    let second = renew(&t, &session).await;
+    let third = renew(&t, &second).await;
+    assert_spent(&t, &session).await;
+    assert_spent(&t, &third).await;
     assert_eq!(actions(&t).await.last().unwrap(), "REFRESH_REUSE");
 }
 
@@ -176,9 +152,7 @@ async fn a_guess_ends_nobodys_session() {
         );
     }
     assert_eq!(actions(&t).await, ["LOGIN"]);
-    refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
+    renew(&t, &session).await;
 }
 
 #[tokio::test]
@@ -186,37 +160,15 @@ async fn a_session_ends_after_14_idle_days_and_30_days_in_all() {
     let t = TestApp::start().await;
     let session = sign_in(&t).await;
     wait(&t, "13 days").await;
-    let session = refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
+    let session = renew(&t, &session).await;
     wait(&t, "13 days").await;
-    let session = refresh(&t.anonymous(), &session["refreshToken"])
-        .await
-        .expect(200);
+    let session = renew(&t, &session).await;
     wait(&t, "5 days").await;
-    assert_eq!(
-        refresh(&t.anonymous(), &session["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
-    let access = session["accessToken"].as_str().unwrap();
-    assert_eq!(
-        t.anonymous()
-            .with_token(access)
-            .get("/api/me")
-            .await
-            .problem(401),
-        "unauthenticated"
-    );
+    assert_spent(&t, &session).await;
+    assert_signed_out(&t, &session).await;
     let idle = sign_in(&t).await;
     wait(&t, "15 days").await;
-    assert_eq!(
-        refresh(&t.anonymous(), &idle["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
+    assert_spent(&t, &idle).await;
 }
 
 #[tokio::test]
@@ -227,12 +179,7 @@ async fn a_deactivated_user_gets_no_new_tokens() {
         .patch("/api/users/4", json!({ "isActive": false }))
         .await
         .expect(200);
-    assert_eq!(
-        refresh(&t.anonymous(), &session["refreshToken"])
-            .await
-            .problem(401),
-        "invalid-refresh-token"
-    );
+    assert_spent(&t, &session).await;
 }
 
 #[tokio::test]

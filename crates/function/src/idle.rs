@@ -3,7 +3,7 @@
 //! A suspended process cannot close its connections, and the database keeps counting them. So the last
 //! request of a burst holds the instance a little longer and closes what nobody has used meanwhile.
 
-use crate::listener;
+use crate::stop::terminated;
 use std::time::Duration;
 use tokio::{sync::watch, time::sleep};
 use usher_http::App;
@@ -47,7 +47,7 @@ impl Idle {
         tokio::select! {
             () = sleep(self.after) => (self.close)(),
             _ = newest.changed() => {}
-            () = listener::terminated() => {}
+            () = terminated() => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `lambda_http` decodes bodies in base64 and writes the cookies; what is left to do is the address
 //! and the path. It catches a panic itself and keeps the process.
 
-use crate::{address, start::Error, uri};
+use crate::{address, error::Error, uri};
 use axum::{Router, body::Body};
 use http::Request;
 use lambda_http::{RequestExt, request::RequestContext, service_fn};

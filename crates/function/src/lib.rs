@@ -19,6 +19,7 @@
 mod address;
 mod delivery;
 mod environment;
+mod error;
 mod host;
 mod idle;
 #[cfg(feature = "lambda")]
@@ -27,8 +28,10 @@ mod listener;
 pub mod logging;
 mod problem;
 mod start;
+mod stop;
 mod uri;
 mod vercel;
 
-pub use listener::{listen, stop_signal};
+pub use listener::listen;
 pub use start::{serve, serve_all};
+pub use stop::stop_signal;

@@ -1,7 +1,7 @@
 //! A plain HTTP listener: for containers, for the commands that run on a developer's machine, and for
 //! tests.
 
-use crate::start::Error;
+use crate::{error::Error, stop::stop_signal};
 use axum::{
     Router,
     extract::{ConnectInfo, Request},
@@ -9,14 +9,7 @@ use axum::{
     serve::ListenerExt,
 };
 use std::{io, net::SocketAddr, time::Duration};
-use tokio::{
-    net::TcpListener,
-    signal::{
-        ctrl_c,
-        unix::{SignalKind, signal},
-    },
-    time::sleep,
-};
+use tokio::{net::TcpListener, time::sleep};
 use usher_http::ClientAddress;
 
 /// How long requests in flight may take after the stop; each has a deadline of 8 seconds.
@@ -60,22 +53,6 @@ pub async fn listen(
     axum::serve(listener, service)
         .with_graceful_shutdown(shutdown)
         .await
-}
-
-/// Waits until the process is told to stop, by SIGTERM or from the keyboard.
-pub async fn stop_signal() {
-    tokio::select! {
-        () = terminated() => {}
-        _ = ctrl_c() => {}
-    }
-}
-
-/// Waits for SIGTERM.
-pub(crate) async fn terminated() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut signals) => drop(signals.recv().await),
-        Err(_) => std::future::pending().await,
-    }
 }
 
 async fn set_address(peer: ConnectInfo<SocketAddr>, mut request: Request) -> Request {

@@ -1,11 +1,11 @@
 //! From the call in an `api/` file to a running function.
 
-use crate::{environment::variable, host::Host, listener, logging, problem, uri, vercel};
+use crate::{
+    environment::variable, error::Error, host::Host, listener, logging, problem, uri, vercel,
+};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 use usher_http::{App, Endpoint, routes};
-
-pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves one endpoint until the host stops the process.
 pub fn serve(endpoint: Endpoint) -> ExitCode {

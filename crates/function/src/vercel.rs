@@ -5,7 +5,7 @@
 //! unescaped into the answer. So a request here runs as background work that the runtime waits for,
 //! lasts until its body has been sent, and never ends in an error.
 
-use crate::{address, delivery::Delivery, idle::Idle, problem, start::Error, uri};
+use crate::{address, delivery::Delivery, error::Error, idle::Idle, problem, uri};
 use axum::{Router, body::Body};
 use http::{Request, Response};
 use http_body_util::BodyExt;
