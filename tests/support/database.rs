@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, NoTls};
 use usher_devdb::{TestDatabase, test_cluster};
-use usher_migrate::{LOCK_WAIT, Migrations};
+use usher_migrate::{DeployOptions, Migrations};
 
 /// Connects as the owner.
 pub(crate) async fn connect(url: &str) -> Client {
@@ -26,7 +26,9 @@ pub(crate) async fn create() -> TestDatabase {
 
 async fn fill(migrations: &Migrations, url: &str) -> Result<(), usher_migrate::Error> {
     let mut client = connect(url).await;
-    migrations.deploy(&mut client, LOCK_WAIT, &|_| {}).await?;
+    migrations
+        .deploy(&mut client, DeployOptions::default())
+        .await?;
     crate::people::move_in(url).await;
     Ok(())
 }

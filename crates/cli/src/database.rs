@@ -103,9 +103,42 @@ impl Target {
         place(self.url.driver())
     }
 
+    /// Returns the machine it is on, when it has a name.
+    pub(crate) fn host(&self) -> Option<String> {
+        match self.url.driver().get_hosts().first() {
+            Some(Host::Tcp(name)) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> Result<Client> {
-        let connected = tokio::time::timeout(CONNECT_LIMIT, connect(&self.url)).await;
+        self.connect_as(self.url.driver()).await
+    }
+
+    /// Opens a connection to the database that every server has.
+    pub(crate) async fn connect_beside(&self) -> Result<Client> {
+        let mut driver = self.url.driver().clone();
+        driver.dbname("postgres");
+        self.connect_as(&driver).await
+    }
+
+    /// Opens a connection, or returns none when a pooler answers: it cannot pass on what a session starts with.
+    pub(crate) async fn connect_directly(&self) -> Result<Option<Client>> {
+        let mut driver = self.url.driver().clone();
+        let options = driver.get_options().unwrap_or_default();
+        // What the server would do anyway.
+        let options = format!("{options} -c lock_timeout=0");
+        driver.options(&options);
+        match self.connect_as(&driver).await {
+            Ok(client) => Ok(Some(client)),
+            Err(error) if is_unsupported(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn connect_as(&self, driver: &Config) -> Result<Client> {
+        let connected = tokio::time::timeout(CONNECT_LIMIT, connect(&self.url, driver)).await;
         let failed = || format!("cannot connect to {} ({})", self.place(), self.variable);
         connected
             .context("no answer within 30 s")
@@ -159,11 +192,18 @@ fn place(driver: &Config) -> String {
     format!("{host}:{port}/{}", driver.get_dbname().unwrap_or_default())
 }
 
-async fn connect(url: &DatabaseUrl) -> Result<Client> {
-    if url.driver().get_ssl_mode() == SslMode::Disable {
-        return Ok(open(url.driver(), NoTls).await?);
+async fn connect(url: &DatabaseUrl, driver: &Config) -> Result<Client> {
+    if driver.get_ssl_mode() == SslMode::Disable {
+        return Ok(open(driver, NoTls).await?);
     }
-    Ok(open(url.driver(), connector(url)?).await?)
+    Ok(open(driver, connector(url)?).await?)
+}
+
+/// Tells whether the other side was no server: a pooler cannot pass on what a session starts with.
+fn is_unsupported(error: &anyhow::Error) -> bool {
+    let driver = error.downcast_ref::<tokio_postgres::Error>();
+    let answer = driver.and_then(tokio_postgres::Error::as_db_error);
+    answer.is_some_and(|answer| answer.message().contains("unsupported startup parameter"))
 }
 
 #[expect(

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 mod checkout;
+mod confirm;
 mod data_folder;
 mod database;
 mod dev;

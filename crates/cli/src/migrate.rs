@@ -1,22 +1,28 @@
-//! `usher migrate`: brings a database to the schema of this build, and tells how far it is.
+//! `usher migrate`: brings a database to the schema of this build and back, and tells how far it is.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use serde_json::json;
-use time::{UtcOffset, format_description::well_known::Rfc3339};
-use usher_migrate::{Deployed, Entry, LOCK_WAIT, Migrations, Status};
+use tokio_postgres::Client;
+use usher_migrate::Migrations;
 
 use crate::{
-    database::{self, Opened, Target},
-    output::{say, tell},
+    checkout,
+    database::{Choice, Opened, Target},
 };
 
-const PENDING: u8 = 3;
-const BROKEN: u8 = 4;
+mod deploy;
+mod dev;
+mod new;
+mod reset;
+mod rollback;
+mod status;
 
-/// Applies migrations to a database, or shows how they stand.
+pub(crate) use deploy::{deploy, summary};
+pub(crate) use status::status;
+
+/// Brings a database to the schema of this build and back, and tells how it stands.
 ///
 /// The connection has to be a direct one. It is that of --database-url, or of the first variable that is set:
 /// `MIGRATE_DATABASE_URL`, `DIRECT_URL`, `DATABASE_URL_UNPOOLED`, `POSTGRES_URL_NON_POOLING`, `DATABASE_URL`.
@@ -24,156 +30,87 @@ const BROKEN: u8 = 4;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  DIRECT_URL=postgresql://… usher migrate deploy")]
 pub(crate) enum Command {
-    Deploy(DeployArguments),
-    Status(StatusArguments),
+    Deploy(deploy::Arguments),
+    Status(status::Arguments),
+    Rollback(rollback::Arguments),
+    New(new::Arguments),
+    Dev(dev::Arguments),
+    Reset(reset::Arguments),
 }
 
-/// Applies what is pending, each migration in a transaction of its own.
+/// Which database, reached how.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  DIRECT_URL=postgresql://… usher migrate deploy")]
-pub(crate) struct DeployArguments {
+pub(crate) struct Direct {
     #[command(flatten)]
-    database: database::Choice,
+    database: Choice,
     /// Goes on although the connection seems to lead through a transaction pooler.
     #[arg(long)]
     allow_pooler: bool,
 }
 
-/// Shows every migration and how it stands; writes nothing.
-///
-/// Exits with 0 when all are applied, with 3 when some are pending, with 4 when a deploy would be refused.
+/// Which migrations.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  usher migrate status --json")]
-pub(crate) struct StatusArguments {
-    #[command(flatten)]
-    database: database::Choice,
-    /// Shows it for programs.
-    #[arg(long)]
-    json: bool,
-    /// Goes on although the connection seems to lead through a transaction pooler.
-    #[arg(long)]
-    allow_pooler: bool,
+pub(crate) struct Source {
+    /// Takes the migrations of this folder instead of those of this program.
+    #[arg(long, value_name = "FOLDER")]
+    migrations: Option<PathBuf>,
 }
 
-/// Runs one of the two.
+/// Runs one of them.
 pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Deploy(arguments) => run_deploy(arguments).await,
-        Command::Status(arguments) => run_status(arguments).await,
+        Command::Deploy(arguments) => deploy::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Rollback(arguments) => rollback::run(arguments).await,
+        Command::New(arguments) => new::run(arguments),
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Reset(arguments) => reset::run(arguments).await,
     }
 }
 
-async fn run_deploy(arguments: &DeployArguments) -> Result<ExitCode> {
-    let opened = Opened::find(&arguments.database).await?;
-    if !arguments.allow_pooler {
-        refuse_pooler(&opened.target)?;
+impl Direct {
+    /// Finds the database and connects to it, but not through a transaction pooler.
+    pub(crate) async fn open(&self) -> Result<(Opened, Client)> {
+        let opened = self.find().await?;
+        let client = self.connect(&opened.target).await?;
+        Ok((opened, client))
     }
-    tell(&format!("deploying to {}", opened.target.place()));
-    let deployed = deploy(&opened.target, &tell).await?;
-    for name in &deployed.applied {
-        say(format_args!("applied {name}"));
-    }
-    say(summary(&deployed)?);
-    Ok(ExitCode::SUCCESS)
-}
 
-async fn run_status(arguments: &StatusArguments) -> Result<ExitCode> {
-    let opened = Opened::find(&arguments.database).await?;
-    if !arguments.allow_pooler {
-        refuse_pooler(&opened.target)?;
-    }
-    let status = status(&opened.target).await?;
-    if arguments.json {
-        say(serde_json::to_string_pretty(&as_json(&status))?);
-    } else {
-        for entry in &status.entries {
-            say(line(entry));
+    /// Finds the database, and refuses one that looks like a transaction pooler.
+    async fn find(&self) -> Result<Opened> {
+        let opened = Opened::find(&self.database).await?;
+        if let Some(sign) = opened.target.pooler.as_ref().filter(|_| !self.allow_pooler) {
+            return refuse_pooler(&opened.target, sign);
         }
-        say(verdict(&status).1);
+        Ok(opened)
     }
-    Ok(ExitCode::from(verdict(&status).0))
+
+    async fn connect(&self, target: &Target) -> Result<Client> {
+        if self.allow_pooler {
+            return target.connect().await;
+        }
+        match target.connect_directly().await? {
+            Some(client) => Ok(client),
+            None => refuse_pooler(target, "it takes no parameters at the start of a session"),
+        }
+    }
 }
 
-/// Applies what is pending.
-pub(crate) async fn deploy(target: &Target, progress: &(dyn Fn(&str) + Sync)) -> Result<Deployed> {
-    let mut client = target.connect().await?;
-    let migrations = Migrations::embedded()?;
-    Ok(migrations.deploy(&mut client, LOCK_WAIT, progress).await?)
+impl Source {
+    /// Reads the migrations.
+    pub(crate) fn read(&self) -> Result<Migrations> {
+        let Some(folder) = &self.migrations else {
+            return Ok(Migrations::embedded()?);
+        };
+        Migrations::from_folder(folder)
+            .with_context(|| format!("no migrations in {}", checkout::shown(folder)))
+    }
 }
 
-/// Returns how the migrations stand.
-pub(crate) async fn status(target: &Target) -> Result<Status> {
-    let client = target.connect().await?;
-    Ok(Migrations::embedded()?.status(&client).await?)
-}
-
-/// Says what a deploy did.
-pub(crate) fn summary(deployed: &Deployed) -> Result<String> {
-    let version = Migrations::embedded()?.latest();
-    Ok(match deployed.applied.len() {
-        0 => format!("nothing to apply, the schema is at {version}"),
-        1 => format!("1 migration applied, the schema is at {version}"),
-        count => format!("{count} migrations applied, the schema is at {version}"),
-    })
-}
-
-fn refuse_pooler(target: &Target) -> Result<()> {
-    let Some(sign) = &target.pooler else {
-        return Ok(());
-    };
+fn refuse_pooler<T>(target: &Target, sign: &str) -> Result<T> {
     bail!(
         "{} leads to a transaction pooler ({sign}), where the lock of a deploy does not hold: set DIRECT_URL to the \
          connection string without the pooler, or use --allow-pooler if it is none",
         target.variable
     );
-}
-
-/// Returns the exit code, and what there is to do.
-fn verdict(status: &Status) -> (u8, &'static str) {
-    if status.is_broken() {
-        (
-            BROKEN,
-            "a deploy would be refused; `usher migrate deploy` says why",
-        )
-    } else if status.has_pending() {
-        (
-            PENDING,
-            "some are pending; `usher migrate deploy` applies them",
-        )
-    } else {
-        (0, "all are applied")
-    }
-}
-
-fn line(entry: &Entry) -> String {
-    let at = applied_at(entry).unwrap_or_default();
-    format!("{:<12}  {}  {at}", entry.state, entry.name)
-        .trim_end()
-        .to_owned()
-}
-
-fn as_json(status: &Status) -> serde_json::Value {
-    let state = match verdict(status).0 {
-        BROKEN => "broken",
-        PENDING => "pending",
-        _ => "clean",
-    };
-    let migrations: Vec<_> = status
-        .entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "version": entry.version,
-                "name": entry.name,
-                "state": entry.state.as_str().replace(' ', "-"),
-                "appliedAt": applied_at(entry),
-            })
-        })
-        .collect();
-    json!({ "state": state, "migrations": migrations })
-}
-
-fn applied_at(entry: &Entry) -> Option<String> {
-    let at = entry.applied_at?.to_offset(UtcOffset::UTC);
-    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }

@@ -1,14 +1,26 @@
 //! Applies what is pending.
 
-use std::{error, time::Duration};
+use std::time::Duration;
 
-use refinery::Runner;
+use refinery::{Runner, Target};
+use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use tokio_postgres::Client;
 
-use crate::{Error, Failure, Migration, Migrations, Result, State, Status, lock};
+use crate::{Error, Failure, Migration, Migrations, Result, State, Status, apply::Work, lock};
 
 /// How long a deploy usually waits for another one.
 pub const LOCK_WAIT: Duration = Duration::from_mins(1);
+
+/// How a deploy goes about it.
+#[derive(Clone, Copy)]
+pub struct DeployOptions<'a> {
+    /// The last version to apply; everything unless set.
+    pub to: Option<i64>,
+    /// How long to wait for another deploy.
+    pub lock_wait: Duration,
+    /// Is told what takes a while.
+    pub progress: &'a (dyn Fn(&str) + Sync),
+}
 
 /// What a deploy did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,112 +29,199 @@ pub struct Deployed {
     pub applied: Vec<String>,
     /// How many partitions it made; `None` when the schema has no such function, or it belongs to another role.
     pub partitions: Option<i32>,
+    /// The roles of the product that the server does not have and this role may not create.
+    pub missing_roles: Vec<String>,
+}
+
+impl Default for DeployOptions<'_> {
+    fn default() -> Self {
+        Self {
+            to: None,
+            lock_wait: LOCK_WAIT,
+            progress: &|_| {},
+        }
+    }
 }
 
 impl Migrations {
-    /// Applies the pending migrations, each in a transaction of its own, and makes the partitions of the coming months.
+    /// Applies the pending migrations, each in a transaction of its own, makes the partitions of the coming months, and
+    /// grants the roles of the product what they need.
     ///
-    /// Of several deploys at a time one works and the others wait, [`LOCK_WAIT`] or as long as they are told. Without
-    /// anything pending it also works for a role that may create nothing. The connection has to be a direct one: a
-    /// pooler gives each transaction another session, and the lock belongs to the session.
+    /// Of several deploys at a time one works and the others wait. Without anything pending it also works for a role
+    /// that may create nothing. The connection has to be a direct one: a pooler gives each transaction another session,
+    /// and the lock belongs to the session.
     pub async fn deploy(
         &self,
         client: &mut Client,
-        lock_wait: Duration,
-        progress: &(dyn Fn(&str) + Sync),
+        options: DeployOptions<'_>,
     ) -> Result<Deployed> {
-        lock::take(client, lock_wait, progress).await?;
-        let deployed = self.deploy_alone(client, progress).await;
+        lock::take(client, options.lock_wait, options.progress).await?;
+        let deployed = self.deploy_alone(client, options).await;
         let released = lock::release(client).await;
         let deployed = deployed?;
         released?;
         Ok(deployed)
     }
 
-    async fn deploy_alone(
-        &self,
-        client: &mut Client,
-        progress: &(dyn Fn(&str) + Sync),
-    ) -> Result<Deployed> {
+    /// Returns what a deploy up to a version would apply; refuses what a deploy refuses.
+    pub async fn pending(&self, client: &Client, to: Option<i64>) -> Result<Vec<&Migration>> {
+        if let Some(version) = to
+            && !self.iter().any(|migration| migration.version() == version)
+        {
+            return Err(Error::UnknownVersion { version });
+        }
         let status = self.status(client).await?;
         if status.is_broken() {
             return Err(Error::Broken(status));
         }
-        let pending = self.pending(&status);
-        for migration in &pending {
-            progress(&format!("pending: {}", migration.name()));
-        }
+        let is_pending = |migration: &&Migration| {
+            to.is_none_or(|last| migration.version() <= last) && is_pending(&status, migration)
+        };
+        Ok(self.iter().filter(is_pending).collect())
+    }
+
+    async fn deploy_alone(
+        &self,
+        client: &mut Client,
+        options: DeployOptions<'_>,
+    ) -> Result<Deployed> {
+        let pending = self.pending(client, options.to).await?;
         if !pending.is_empty() {
-            self.run(client, &pending).await?;
+            self.run(client, &pending, options).await?;
         }
         let applied = pending
             .iter()
             .map(|migration| migration.name().to_owned())
             .collect();
-        let partitions = make_partitions(client).await.map_err(Error::Partitions)?;
+        let partitions = call(client, "audit_logs_make_partitions").await;
+        let missing_roles = call(client, "grant_privileges").await;
         Ok(Deployed {
             applied,
-            partitions,
+            partitions: partitions
+                .map_err(Error::after("make the partitions of the coming months"))?,
+            missing_roles: missing_roles
+                .map_err(Error::after("grant the roles what they need"))?
+                .unwrap_or_default(),
         })
     }
 
-    fn pending(&self, status: &Status) -> Vec<&Migration> {
-        let is_pending = |migration: &&Migration| {
-            status
-                .entries
-                .iter()
-                .any(|entry| entry.version == migration.version() && entry.state == State::Pending)
-        };
-        self.iter().filter(is_pending).collect()
-    }
-
     /// Lets refinery do it. What it would refuse was refused before, in words that say more.
-    async fn run(&self, client: &mut Client, pending: &[&Migration]) -> Result<()> {
+    async fn run(
+        &self,
+        client: &mut Client,
+        pending: &[&Migration],
+        options: DeployOptions<'_>,
+    ) -> Result<()> {
         let steps: Vec<refinery::Migration> = self
             .iter()
             .map(|migration| migration.step().clone())
             .collect();
         let runner = Runner::new(&steps)
             .set_abort_divergent(true)
-            .set_abort_missing(true);
-        match runner.run_async(client).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(explain(error, pending)),
+            .set_abort_missing(true)
+            .set_target(options.to.map_or(Target::Latest, Target::Version));
+        let mut session = Session {
+            client,
+            pending,
+            applied: 0,
+            failure: None,
+            progress: options.progress,
+        };
+        let outcome = runner.run_async(&mut session).await;
+        match (outcome, session.failure) {
+            (Ok(_), _) => Ok(()),
+            (Err(_), Some(failure)) => Err(Error::Failed(failure)),
+            (Err(error), None) => Err(Error::History(Box::new(error))),
         }
     }
 }
 
-/// Finds the migration that failed: the one after those that the report has.
-fn explain(error: refinery::Error, pending: &[&Migration]) -> Error {
-    let applied = error
-        .report()
-        .map(|report| report.applied_migrations().len());
-    let failed = applied.and_then(|applied| Some((applied, *pending.get(applied)?)));
-    let source = error::Error::source(&error).and_then(|source| source.downcast_ref());
-    match (failed, source) {
-        (Some((applied, migration)), Some(source)) => Error::Failed(Failure::new(
-            migration.name(),
-            migration.sql(),
-            applied,
-            source,
-        )),
-        _ => Error::History(Box::new(error)),
+fn is_pending(status: &Status, migration: &Migration) -> bool {
+    status
+        .entries
+        .iter()
+        .any(|entry| entry.version == migration.version() && entry.state == State::Pending)
+}
+
+/// The connection as refinery uses it: it reads the history itself and hands over one migration after the other, each
+/// with the statement that remembers it.
+struct Session<'a> {
+    client: &'a mut Client,
+    pending: &'a [&'a Migration],
+    applied: usize,
+    failure: Option<Failure>,
+    progress: &'a (dyn Fn(&str) + Sync),
+}
+
+/// What refinery is told; the failure itself waits in the session.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error(transparent)]
+    Database(#[from] tokio_postgres::Error),
+    #[error("a migration failed")]
+    Failed,
+    #[error("more is applied than was pending")]
+    Surplus,
+}
+
+impl AsyncTransaction for Session<'_> {
+    type Error = Stop;
+
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &'a mut self,
+        queries: T,
+    ) -> Result<usize, Stop> {
+        let queries: Vec<_> = queries.collect();
+        let [sql, history] = queries.as_slice() else {
+            // The table of the history.
+            for query in &queries {
+                self.client.batch_execute(query).await?;
+            }
+            return Ok(queries.len());
+        };
+        let migration = self.pending.get(self.applied).ok_or(Stop::Surplus)?;
+        (self.progress)(&format!("applying {}", migration.name()));
+        let work = Work {
+            name: migration.name(),
+            file: &migration.file(),
+            sql,
+            is_transactional: migration.is_transactional(),
+            history,
+        };
+        if let Err(mut failure) = work.run(self.client, self.progress).await {
+            failure.before = self.applied;
+            self.failure = Some(failure);
+            return Err(Stop::Failed);
+        }
+        self.applied += 1;
+        Ok(queries.len())
     }
 }
 
-/// Calls the function of the schema that makes partitions, when it is there and this role may do what it does.
-async fn make_partitions(client: &Client) -> Result<Option<i32>, tokio_postgres::Error> {
-    let statement = "
-        select 1
+impl AsyncQuery<Vec<refinery::Migration>> for Session<'_> {
+    async fn query<'a>(&'a mut self, query: &'a str) -> Result<Vec<refinery::Migration>, Stop> {
+        Ok(AsyncQuery::query(self.client, query).await?)
+    }
+}
+
+impl AsyncMigrate for Session<'_> {}
+
+/// Calls a function of the schema without parameters, when it is there and this role may do what it does.
+async fn call<T>(client: &Client, function: &str) -> Result<Option<T>, tokio_postgres::Error>
+where
+    T: for<'a> tokio_postgres::types::FromSql<'a>,
+{
+    let statement = format!(
+        "select 1
         from pg_proc
-        where oid = to_regprocedure('audit_logs_make_partitions()')
+        where oid = to_regprocedure('{function}()')
           and pg_has_role(proowner, 'usage')
-          and has_schema_privilege(pronamespace, 'create')";
-    if client.query_typed(statement, &[]).await?.is_empty() {
+          and has_schema_privilege(pronamespace, 'create')"
+    );
+    if client.query_typed(&statement, &[]).await?.is_empty() {
         return Ok(None);
     }
-    let row = client
-        .query_typed_one("select audit_logs_make_partitions() as made", &[])
-        .await?;
-    row.try_get("made").map(Some)
+    let statement = format!("select {function}() as answer");
+    let row = client.query_typed_one(&statement, &[]).await?;
+    row.try_get("answer").map(Some)
 }

@@ -1,5 +1,10 @@
 //! What can keep a deploy from running, and the next thing to do.
 
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
 use crate::{Failure, Status};
 
 /// Says why the migrations could not be read, compared or applied.
@@ -44,12 +49,49 @@ pub enum Error {
         "the history of the migrations cannot be kept; run `usher migrate deploy` with a role that owns the schema"
     )]
     History(#[source] Box<refinery::Error>),
-    /// The partitions of the audit log could not be made.
+    /// The schema is there, and what belongs to each deploy beside it failed.
     #[error(
-        "the migrations are applied, but the partitions of the coming months could not be made; run \
-         `usher migrate deploy` again"
+        "the migrations are applied, but it was not possible to {action}; run `usher migrate deploy` again"
     )]
-    Partitions(#[source] tokio_postgres::Error),
+    After {
+        /// What was tried.
+        action: &'static str,
+        /// The reason.
+        source: tokio_postgres::Error,
+    },
+    /// There is no migration of that version, or it is not applied.
+    #[error("there is no such migration as {version}; `usher migrate status` shows all of them")]
+    UnknownVersion {
+        /// The version.
+        version: i64,
+    },
+    /// A rollback failed.
+    #[error("the rollback of {0}\ncorrect it, then run `usher migrate rollback` again")]
+    RollbackFailed(Failure),
+    /// A migration says that it cannot be undone.
+    #[error(
+        "{name} cannot be undone: {reason}; restore a backup, or write a new migration that leads on"
+    )]
+    Irreversible {
+        /// The whole name.
+        name: String,
+        /// The reason that its rollback gives.
+        reason: String,
+    },
+    /// The rollback of a migration has no statement and gives no reason.
+    #[error("{name} has no rollback: write its rollback.sql, or `-- irreversible: why` into it")]
+    NoRollback {
+        /// The whole name.
+        name: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// A statement failed.
     #[error("could not {action}")]
     Database {
@@ -63,6 +105,15 @@ pub enum Error {
 impl Error {
     pub(crate) fn database(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Database { action, source }
+    }
+
+    pub(crate) fn after(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::After { action, source }
+    }
+
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
     }
 }
 

@@ -1,41 +1,83 @@
-//! A migration that failed: where, and why.
+//! A migration that failed: where, why, and what is there now.
 
 use std::fmt::{self, Write as _};
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
-/// What Postgres said about a migration, with the place in its file.
+use crate::{
+    apply::{Work, is_about_locks},
+    statements::Statement,
+};
+
+/// How many lines of a statement are shown.
+const SHOWN: usize = 6;
+
+/// What the database has of a migration that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing: it was one transaction.
+    Nothing,
+    /// It was none. Its statement may have left something behind, and can be run again.
+    Perhaps,
+    /// All or nothing: the connection was lost while the transaction was committed.
+    Unknown,
+}
+
+/// What Postgres said about a migration, with the statement and the place in its file.
 #[derive(Debug)]
 pub struct Failure {
     /// The whole name of the migration.
     pub migration: String,
     /// The SQLSTATE, when the server answered.
     pub code: Option<String>,
-    /// The line of the file, counted from 1, when the server named a place.
+    /// The line of the file, counted from 1, where the server found the fault or else where the statement begins.
     pub line: Option<usize>,
-    /// How many migrations this deploy had applied before, which stay.
-    pub applied: usize,
+    /// How many migrations were done before, which stay done.
+    pub before: usize,
+    /// What the database has of it.
+    pub kept: Kept,
+    file: String,
     reason: String,
     snippet: String,
+    is_about_locks: bool,
 }
 
 impl Failure {
     pub(crate) fn new(
-        migration: &str,
-        sql: &str,
-        applied: usize,
+        work: &Work<'_>,
+        statement: Option<&Statement<'_>>,
         error: &tokio_postgres::Error,
+        kept: Kept,
     ) -> Self {
         let answer = error.as_db_error();
-        let place = answer.and_then(|answer| place(answer, sql));
+        let place = statement.map(|statement| Place::find(work.sql, statement, answer));
         Self {
-            migration: migration.to_owned(),
             code: answer.map(|answer| answer.code().code().to_owned()),
-            line: place.map(|place| place.line),
-            applied,
-            reason: answer.map_or_else(|| chain(error), describe),
-            snippet: place.map(Place::show).unwrap_or_default(),
+            line: place.as_ref().map(|place| place.line),
+            snippet: place.as_ref().map(Place::show).unwrap_or_default(),
+            is_about_locks: answer.is_some_and(is_about_locks),
+            ..Self::refusal(work, &answer.map_or_else(|| chain(error), describe), kept)
         }
+    }
+
+    /// Makes the failure of a migration that the server did not object to.
+    pub(crate) fn refusal(work: &Work<'_>, reason: &str, kept: Kept) -> Self {
+        Self {
+            migration: work.name.to_owned(),
+            code: None,
+            line: None,
+            before: 0,
+            kept,
+            file: work.file.to_owned(),
+            reason: reason.to_owned(),
+            snippet: String::new(),
+            is_about_locks: false,
+        }
+    }
+
+    /// Returns whether others had what it needed.
+    pub(crate) fn is_about_locks(&self) -> bool {
+        self.is_about_locks
     }
 }
 
@@ -43,21 +85,37 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             migration,
+            file,
             reason,
             snippet,
             ..
         } = self;
-        write!(formatter, "{migration} failed: {reason}")?;
+        write!(formatter, "{migration} failed")?;
+        if let Some(line) = self.line {
+            write!(formatter, " at line {line} of {file}")?;
+        }
+        write!(formatter, ": {reason}")?;
         if let Some(code) = &self.code {
             write!(formatter, " (SQLSTATE {code})")?;
         }
-        write!(formatter, "{snippet}\nnothing of {migration} was kept")?;
-        match self.applied {
+        formatter.write_str(snippet)?;
+        match self.kept {
+            Kept::Nothing => write!(formatter, "\nnothing of it was kept")?,
+            Kept::Perhaps => write!(
+                formatter,
+                "\nit is no transaction: what its statement did may have stayed, and it is not in the history"
+            )?,
+            Kept::Unknown => write!(
+                formatter,
+                "\nthe connection was lost while it was committed: either all of it was kept or nothing"
+            )?,
+        }
+        match self.before {
             0 => Ok(()),
-            1 => write!(formatter, "; the migration before it was applied and stays"),
+            1 => write!(formatter, "; the migration before it was done and stays so"),
             count => write!(
                 formatter,
-                "; the {count} migrations before it were applied and stay"
+                "; the {count} migrations before it were done and stay so"
             ),
         }
     }
@@ -86,54 +144,85 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// A place in the text of a migration.
-#[derive(Clone, Copy)]
+/// Lines of a file, the first of them with a number.
+#[derive(Debug)]
 struct Place<'a> {
     line: usize,
-    column: usize,
-    text: &'a str,
+    lines: Vec<&'a str>,
+    /// Where in the line the fault is, in characters.
+    column: Option<usize>,
 }
 
-impl Place<'_> {
-    fn show(self) -> String {
-        let Self { line, column, text } = self;
-        let margin = " ".repeat(line.to_string().len());
-        let before = " ".repeat(column);
-        format!("\n  {line} | {text}\n  {margin} | {before}^")
-    }
-}
-
-/// Finds the place that the server counts in characters from 1.
-fn place<'a>(answer: &DbError, sql: &'a str) -> Option<Place<'a>> {
-    let Some(ErrorPosition::Original(position)) = answer.position() else {
-        return None;
-    };
-    find(sql, usize::try_from(*position).ok()?.checked_sub(1)?)
-}
-
-fn find(sql: &str, mut rest: usize) -> Option<Place<'_>> {
-    for (index, text) in sql.split('\n').enumerate() {
-        let length = text.chars().count();
-        if rest <= length {
-            return Some(Place {
-                line: index + 1,
-                column: rest,
-                text,
-            });
+impl<'a> Place<'a> {
+    /// Finds the line that the server means, or else the statement.
+    fn find(sql: &'a str, statement: &Statement<'a>, answer: Option<&DbError>) -> Self {
+        let position = answer.and_then(|answer| match answer.position() {
+            // It counts characters of the statement from 1.
+            Some(ErrorPosition::Original(position)) => {
+                usize::try_from(*position).ok()?.checked_sub(1)
+            }
+            _ => None,
+        });
+        let Some(position) = position else {
+            let mut lines: Vec<_> = statement.text.lines().take(SHOWN).collect();
+            if statement.text.lines().count() > SHOWN {
+                lines.push("…");
+            }
+            return Self {
+                line: number(sql, statement.start),
+                lines,
+                column: None,
+            };
+        };
+        let offset = statement.text.char_indices().nth(position);
+        let at = statement.start + offset.map_or(statement.text.len(), |(offset, _)| offset);
+        let before = sql.get(..at).unwrap_or_default();
+        let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: number(sql, at),
+            lines: sql
+                .get(begin..)
+                .and_then(|rest| rest.lines().next())
+                .into_iter()
+                .collect(),
+            column: Some(before.get(begin..).unwrap_or_default().chars().count()),
         }
-        rest -= length + 1;
     }
-    None
+
+    fn show(&self) -> String {
+        let width = (self.line + self.lines.len()).to_string().len();
+        let mut text = String::new();
+        for (number, line) in (self.line..).zip(&self.lines) {
+            let _ = write!(text, "\n  {number:width$} | {line}");
+        }
+        if let Some(column) = self.column {
+            let _ = write!(text, "\n  {:width$} | {:column$}^", "", "");
+        }
+        text
+    }
+}
+
+/// Returns the number of the line that a byte is in, counted from 1.
+fn number(sql: &str, at: usize) -> usize {
+    sql.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statements::split;
 
     #[test]
-    fn a_place_is_found_in_characters_and_shown_with_its_line() {
-        let place = find("-- é\nselect nothing\n", 12).unwrap();
-        assert_eq!(place.show(), "\n  2 | select nothing\n    |        ^");
-        assert!(find("select", 99).is_none());
+    fn a_statement_is_shown_with_the_numbers_of_its_lines() {
+        let sql = "-- é\nselect 1;\n\ninsert into t\n  values (1);\n";
+        let statements = split(sql);
+        let place = Place::find(sql, &statements[1], None);
+        assert_eq!(place.show(), "\n  4 | insert into t\n  5 |   values (1)");
+        let long = format!("select\n{}1", "1,\n".repeat(9));
+        assert!(
+            Place::find(&long, &split(&long)[0], None)
+                .show()
+                .ends_with("…")
+        );
     }
 }

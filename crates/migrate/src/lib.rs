@@ -5,18 +5,26 @@
 //!
 //! A function never migrates: `usher migrate deploy` runs before the functions are deployed.
 
+mod apply;
 mod deploy;
 mod error;
 mod failure;
 mod history;
 mod lock;
+mod migration;
 mod migrations;
+mod rollback;
+mod snapshot;
+mod statements;
 mod status;
 
-pub use deploy::{Deployed, LOCK_WAIT};
+pub use deploy::{DeployOptions, Deployed, LOCK_WAIT};
 pub use error::Error;
-pub use failure::Failure;
-pub use migrations::{Migration, Migrations};
+pub use failure::{Failure, Kept};
+pub use migration::Migration;
+pub use migrations::Migrations;
+pub use rollback::{Back, Loss};
+pub use snapshot::{Difference, Object, Snapshot};
 pub use status::{Entry, State, Status};
 
 /// What the functions of this crate return.

@@ -1,17 +1,11 @@
 //! A set of migrations, in the order of their versions.
 
-use crate::{Error, Result};
+use std::{fs, path::Path};
+
+use crate::{Error, Migration, Result};
 
 /// Name, SQL and rollback of each migration of this product.
 const EMBEDDED: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
-
-/// One step of the schema.
-#[derive(Debug, Clone)]
-pub struct Migration {
-    name: String,
-    rollback: Option<String>,
-    step: refinery::Migration,
-}
 
 /// A set of migrations, in the order of their versions.
 #[derive(Debug, Clone)]
@@ -19,81 +13,51 @@ pub struct Migrations {
     list: Vec<Migration>,
 }
 
-impl Migration {
-    fn new(name: &str, sql: &str, rollback: Option<&str>) -> Result<Self> {
-        let invalid = || Error::Name {
-            name: name.to_owned(),
-        };
-        // refinery takes also names that it later panics on, or applies in another order.
-        let (version, rest) = name
-            .strip_prefix('V')
-            .and_then(|name| name.split_once("__"))
-            .ok_or_else(invalid)?;
-        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        if version.is_empty()
-            || !version.bytes().all(|byte| byte.is_ascii_digit())
-            || !rest.chars().all(is_plain)
-        {
-            return Err(invalid());
-        }
-        let step = refinery::Migration::unapplied(name, sql).map_err(|_| invalid())?;
-        Ok(Self {
-            name: name.to_owned(),
-            rollback: rollback.map(str::to_owned),
-            step,
-        })
-    }
-
-    /// Returns the version, such as 20261123100000.
-    pub fn version(&self) -> i64 {
-        self.step.version()
-    }
-
-    /// Returns the whole name, such as `V20261123100000__users_and_roles`.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Returns the statements.
-    pub fn sql(&self) -> &str {
-        self.step.sql().unwrap_or_default()
-    }
-
-    /// Returns the statements that undo it, when it was given any.
-    pub fn rollback(&self) -> Option<&str> {
-        self.rollback.as_deref()
-    }
-
-    /// Returns the name as the history has it: without the version.
-    pub(crate) fn label(&self) -> &str {
-        self.step.name()
-    }
-
-    /// Returns the checksum as the history has it.
-    pub(crate) fn checksum(&self) -> u64 {
-        self.step.checksum()
-    }
-
-    pub(crate) fn step(&self) -> &refinery::Migration {
-        &self.step
-    }
-}
-
 impl Migrations {
     /// Returns the migrations of this product.
     pub fn embedded() -> Result<Self> {
-        let list = EMBEDDED
+        Self::from_parts(EMBEDDED)
+    }
+
+    /// Reads a folder that has one folder for each migration, with the file of the same name and a `rollback.sql`.
+    pub fn from_folder(folder: &Path) -> Result<Self> {
+        let mut list = Vec::new();
+        let entries = fs::read_dir(folder).map_err(Error::file(folder))?;
+        for entry in entries {
+            let place = entry.map_err(Error::file(folder))?.path();
+            if !place.is_dir() {
+                continue;
+            }
+            let name = place.file_name().unwrap_or_default().to_string_lossy();
+            let read = |file: &str| {
+                let file = place.join(file);
+                fs::read_to_string(&file).map_err(Error::file(&file))
+            };
+            list.push(Migration::new(
+                &name,
+                &read(&format!("{name}.sql"))?,
+                Some(&read("rollback.sql")?),
+            )?);
+        }
+        Self::from_list(list)
+    }
+
+    /// Makes a set from names, SQL and rollbacks.
+    pub fn from_parts(parts: &[(&str, &str, &str)]) -> Result<Self> {
+        let list = parts
             .iter()
             .map(|(name, sql, rollback)| Migration::new(name, sql, Some(rollback)));
         Self::from_list(list.collect::<Result<_>>()?)
     }
 
-    /// Makes a set from names and SQL.
-    pub fn from_parts(parts: &[(&str, &str)]) -> Result<Self> {
-        let list = parts
+    /// Returns a set of the migrations up to a version.
+    pub fn up_to(&self, version: i64) -> Self {
+        let list = self
             .iter()
-            .map(|(name, sql)| Migration::new(name, sql, None));
-        Self::from_list(list.collect::<Result<_>>()?)
+            .filter(|migration| migration.version() <= version);
+        Self {
+            list: list.cloned().collect(),
+        }
     }
 
     fn from_list(mut list: Vec<Migration>) -> Result<Self> {
@@ -103,8 +67,8 @@ impl Migrations {
                 && first.version() == second.version()
             {
                 return Err(Error::Repeated {
-                    first: first.name.clone(),
-                    second: second.name.clone(),
+                    first: first.name().to_owned(),
+                    second: second.name().to_owned(),
                 });
             }
         }
@@ -173,10 +137,10 @@ mod tests {
             "V1__a b",
             "V99999999999999999999__a",
         ] {
-            assert!(Migrations::from_parts(&[(name, "")]).is_err(), "{name}");
+            assert!(Migrations::from_parts(&[(name, "", "")]).is_err(), "{name}");
         }
         assert_eq!(
-            Migrations::from_parts(&[("V2__b", ""), ("V1__a", "")])
+            Migrations::from_parts(&[("V2__b", "", ""), ("V1__a", "", "")])
                 .unwrap()
                 .latest(),
             2
@@ -185,14 +149,14 @@ mod tests {
 
     #[test]
     fn a_version_stands_once() {
-        let error = Migrations::from_parts(&[("V1__a", ""), ("V1__b", "")]).unwrap_err();
+        let error = Migrations::from_parts(&[("V1__a", "", ""), ("V1__b", "", "")]).unwrap_err();
         assert!(error.to_string().contains("V1__a and V1__b"));
     }
 
     #[test]
     fn a_fingerprint_follows_names_and_statements() {
         let fingerprint = |name, sql| {
-            Migrations::from_parts(&[(name, sql)])
+            Migrations::from_parts(&[(name, sql, "")])
                 .unwrap()
                 .fingerprint()
         };
@@ -203,7 +167,7 @@ mod tests {
 
     #[test]
     fn checksums_stay_those_that_databases_have() {
-        let migrations = Migrations::from_parts(&[("V1__a", "select 1")]).unwrap();
+        let migrations = Migrations::from_parts(&[("V1__a", "select 1", "")]).unwrap();
         assert_eq!(migrations.fingerprint(), "9f84aecde9a32a53");
     }
 }

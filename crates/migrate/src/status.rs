@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_state_is_told_from_the_others() {
-        let parts = [("V1__a", ""), ("V2__b", ""), ("V4__d", ""), ("V6__f", "")];
+        let parts = ["V1__a", "V2__b", "V4__d", "V6__f"].map(|name| (name, "", ""));
         let migrations = Migrations::from_parts(&parts).unwrap();
         let checksum = migrations.iter().next().map(Migration::checksum);
         let row = |version, label: &str, checksum| Applied {

@@ -3,7 +3,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use tokio::task::JoinSet;
-use usher_migrate::{Error, Migrations, State};
+use usher_migrate::{DeployOptions, Error, Migrations, State};
 
 use crate::support::{ask, connect, database, deploy, set};
 
@@ -130,7 +130,14 @@ async fn a_deploy_waits_for_another_one_and_says_who_it_is() {
     let mut client = connect(database.url()).await;
     let progress = |message: &str| told.lock().unwrap().push(message.to_owned());
     let error = migrations
-        .deploy(&mut client, Duration::from_millis(100), &progress)
+        .deploy(
+            &mut client,
+            DeployOptions {
+                lock_wait: Duration::from_millis(100),
+                progress: &progress,
+                ..DeployOptions::default()
+            },
+        )
         .await
         .unwrap_err();
     assert!(

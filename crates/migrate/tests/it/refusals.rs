@@ -20,15 +20,15 @@ async fn a_migration_that_fails_leaves_nothing_and_says_where() {
         panic!("{text}")
     };
     assert_eq!(
-        (failure.migration.as_str(), failure.line, failure.applied),
+        (failure.migration.as_str(), failure.line, failure.before),
         ("V2__half", Some(3), 1)
     );
     assert_eq!(failure.code.as_deref(), Some("42P01"));
     assert_eq!(
         text,
-        "V2__half failed: relation \"nowhere\" does not exist (SQLSTATE 42P01)\n  \
+        "V2__half failed at line 3 of V2__half.sql: relation \"nowhere\" does not exist (SQLSTATE 42P01)\n  \
         3 | select * from nowhere;\n    |               ^\n\
-        nothing of V2__half was kept; the migration before it was applied and stays\n\
+        nothing of it was kept; the migration before it was done and stays so\n\
         correct it, then run `usher migrate deploy` again"
     );
     assert_eq!(ask(&client, "select to_regclass('half')::text").await, None);

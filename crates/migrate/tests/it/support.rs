@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, NoTls};
 use usher_devdb::{TestDatabase, test_cluster};
-use usher_migrate::{Deployed, Error, LOCK_WAIT, Migrations};
+use usher_migrate::{DeployOptions, Deployed, Error, Migrations};
 
 /// Creates a database with nothing in it.
 pub(crate) async fn database() -> TestDatabase {
@@ -19,7 +19,8 @@ pub(crate) async fn connect(url: &str) -> Client {
 
 /// Makes a set of migrations.
 pub(crate) fn set(parts: &[(&str, &str)]) -> Migrations {
-    Migrations::from_parts(parts).unwrap()
+    let parts: Vec<_> = parts.iter().map(|(name, sql)| (*name, *sql, "")).collect();
+    Migrations::from_parts(&parts).unwrap()
 }
 
 /// Deploys without telling anybody.
@@ -27,17 +28,10 @@ pub(crate) async fn deploy(
     migrations: &Migrations,
     client: &mut Client,
 ) -> Result<Deployed, Error> {
-    migrations.deploy(client, LOCK_WAIT, &|_| {}).await
+    migrations.deploy(client, DeployOptions::default()).await
 }
 
 /// Asks for one text.
 pub(crate) async fn ask(client: &Client, question: &str) -> Option<String> {
     client.query_one(question, &[]).await.unwrap().get(0)
-}
-
-/// Returns the kind, name and definition of everything in the schema `public`.
-pub(crate) async fn catalog(client: &Client) -> Vec<String> {
-    let statement = include_str!("catalog.sql");
-    let rows = client.query(statement, &[]).await.unwrap();
-    rows.iter().map(|row| row.get(0)).collect()
 }

@@ -1,0 +1,248 @@
+//! What a schema consists of, as text that can be compared.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
+
+use tokio_postgres::Client;
+
+use crate::{Error, Result};
+
+/// What an object is and how it is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// What it is: `table`, `column`, `index`, `grant` and so on.
+    pub kind: String,
+    /// Its name, with that of its table before a dot.
+    pub name: String,
+}
+
+/// Every object of a schema with its definition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    objects: BTreeMap<Object, String>,
+}
+
+/// How one schema differs from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// It is in the second alone.
+    Added {
+        /// The object.
+        object: Object,
+        /// What it is there.
+        definition: String,
+    },
+    /// It is in the first alone.
+    Removed {
+        /// The object.
+        object: Object,
+        /// What it was there.
+        definition: String,
+    },
+    /// It is in both, and not the same.
+    Changed {
+        /// The object.
+        object: Object,
+        /// What it is in the first.
+        from: String,
+        /// What it is in the second.
+        to: String,
+    },
+}
+
+impl Snapshot {
+    /// Reads the current schema of a connection. Reads nothing but the catalog, and writes nothing.
+    ///
+    /// It holds extensions, tables, columns, indexes, constraints, triggers, rules, policies, functions, types,
+    /// statistics, comments, grants, and owners other than the one who migrates. It does not hold the history of the
+    /// migrations, and monthly partitions are one object however many there are.
+    pub async fn read(client: &Client) -> Result<Self> {
+        let rows = client
+            .query_typed(include_str!("snapshot/snapshot.sql"), &[])
+            .await
+            .map_err(Error::database("read the schema"))?;
+        let mut objects = BTreeMap::new();
+        for row in rows {
+            let text = |column| row.try_get::<_, String>(column);
+            let read = || {
+                Ok((
+                    text("kind")?,
+                    text("name")?,
+                    text("exact_name")?,
+                    text("definition")?,
+                ))
+            };
+            let (kind, name, exact_name, definition) =
+                read().map_err(Error::database("understand the schema"))?;
+            insert(&mut objects, kind, name, exact_name, definition);
+        }
+        Ok(Self { objects })
+    }
+
+    /// Returns the objects with their definitions, in the order of kind and name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Object, &str)> {
+        self.objects
+            .iter()
+            .map(|(object, definition)| (object, definition.as_str()))
+    }
+
+    /// Returns how another schema differs from this one; nothing when they are the same.
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        let here =
+            self.objects
+                .iter()
+                .filter_map(|(object, from)| match other.objects.get(object) {
+                    None => Some(Difference::Removed {
+                        object: object.clone(),
+                        definition: from.clone(),
+                    }),
+                    Some(to) if to != from => Some(Difference::Changed {
+                        object: object.clone(),
+                        from: from.clone(),
+                        to: to.clone(),
+                    }),
+                    Some(_) => None,
+                });
+        let there = other
+            .objects
+            .iter()
+            .filter(|(object, _)| !self.objects.contains_key(object))
+            .map(|(object, definition)| Difference::Added {
+                object: object.clone(),
+                definition: definition.clone(),
+            });
+        let mut all: Vec<_> = here.chain(there).collect();
+        all.sort_by(|a, b| a.object().cmp(b.object()));
+        all
+    }
+}
+
+/// Adds an object. A partition that is not like the others of its table stands under its own name.
+fn insert(
+    objects: &mut BTreeMap<Object, String>,
+    kind: String,
+    name: String,
+    exact_name: String,
+    definition: String,
+) {
+    let mut object = Object { kind, name };
+    if objects
+        .get(&object)
+        .is_some_and(|known| *known != definition)
+    {
+        object.name = exact_name;
+    }
+    objects.insert(object, definition);
+}
+
+impl Difference {
+    /// Returns what differs.
+    pub fn object(&self) -> &Object {
+        match self {
+            Self::Added { object, .. }
+            | Self::Removed { object, .. }
+            | Self::Changed { object, .. } => object,
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.name)
+    }
+}
+
+impl fmt::Display for Difference {
+    /// Writes a line that begins with `+`, `-` or `~`; a change has two more lines with what it was and is.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { object, definition } => line(formatter, '+', object, definition),
+            Self::Removed { object, definition } => line(formatter, '-', object, definition),
+            Self::Changed { object, from, to } => {
+                write!(
+                    formatter,
+                    "~ {object}\n    - {}\n    + {}",
+                    flat(from),
+                    flat(to)
+                )
+            }
+        }
+    }
+}
+
+fn line(
+    formatter: &mut fmt::Formatter<'_>,
+    sign: char,
+    object: &Object,
+    definition: &str,
+) -> fmt::Result {
+    write!(formatter, "{sign} {object}")?;
+    if definition.is_empty() {
+        return Ok(());
+    }
+    formatter.write_str(": ")?;
+    formatter.write_str(&flat(definition))
+}
+
+/// Writes a definition as one line.
+fn flat(definition: &str) -> String {
+    let mut text = String::new();
+    for word in definition.split_whitespace() {
+        let space = if text.is_empty() { "" } else { " " };
+        let _ = write!(text, "{space}{word}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(objects: &[(&str, &str, &str)]) -> Snapshot {
+        let mut all = BTreeMap::new();
+        for (name, exact_name, definition) in objects {
+            insert(
+                &mut all,
+                "table".to_owned(),
+                (*name).to_owned(),
+                (*exact_name).to_owned(),
+                (*definition).to_owned(),
+            );
+        }
+        Snapshot { objects: all }
+    }
+
+    #[test]
+    fn each_difference_is_told_once() {
+        let first = snapshot(&[("a", "a", "1"), ("b", "b", "x\n  y"), ("c", "c", "3")]);
+        let second = snapshot(&[("b", "b", "z"), ("c", "c", "3"), ("d", "d", "")]);
+        let told: Vec<_> = first
+            .differences(&second)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            told,
+            ["- table a: 1", "~ table b\n    - x y\n    + z", "+ table d"]
+        );
+        assert!(first.differences(&first).is_empty());
+    }
+
+    #[test]
+    fn partitions_are_one_object_unless_one_is_not_like_the_others() {
+        let alike = snapshot(&[
+            ("l_<month>", "l_2026_01", "x"),
+            ("l_<month>", "l_2026_02", "x"),
+        ]);
+        assert_eq!(alike, snapshot(&[("l_<month>", "l_2026_03", "x")]));
+        let odd = snapshot(&[
+            ("l_<month>", "l_2026_01", "x"),
+            ("l_<month>", "l_2026_02", "y"),
+        ]);
+        let told = alike.differences(&odd);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].to_string(), "+ table l_2026_02: y");
+    }
+}
