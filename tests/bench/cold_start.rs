@@ -33,7 +33,7 @@ const ROUNDS: usize = 21;
 async fn main() {
     let t = TestApp::start().await;
     let settings = [
-        ("DATABASE_URL", t.url().to_owned()),
+        ("DATABASE_URL", t.app_url()),
         ("USHER_SIGNING_KEYS", SigningKeys::generate().unwrap()),
         ("USHER_SECRET", Secret::generate().unwrap()),
         ("USHER_ISSUER", "https://id.example.com".to_owned()),

@@ -19,6 +19,7 @@ mod layout;
 mod me;
 mod openapi;
 mod plans;
+mod privileges;
 mod races;
 mod refresh;
 mod roles;

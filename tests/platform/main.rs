@@ -49,7 +49,7 @@ async fn the_deployment_with_one_function_for_all_does_its_work() {
 async fn vercel_dev_does_its_work() {
     let _alone = ALONE.lock().await;
     let t = TestApp::start().await;
-    let server = vercel::Dev::start(&vercel::settings(t.url())).await;
+    let server = vercel::Dev::start(&vercel::settings(&t.app_url())).await;
     let client = Client::new(server.address(), "");
     flow::run(&client, "127.0.0.1").await;
     flow::ignores_a_parameter_of_the_platform(&client).await;
@@ -60,7 +60,7 @@ async fn vercel_dev_does_its_work() {
 async fn aws_lambda_does_its_work() {
     let _alone = ALONE.lock().await;
     let t = TestApp::start().await;
-    let lambda = lambda::Lambda::start(&vercel::settings(t.url())).await;
+    let lambda = lambda::Lambda::start(&vercel::settings(&t.app_url())).await;
     flow::run(&lambda.client(), "127.0.0.1").await;
 }
 
@@ -84,7 +84,7 @@ fn what_is_uploaded_can_be_built() {
 
 async fn serve_and_check(output: &std::path::Path) {
     let t = TestApp::start().await;
-    let gateway = Gateway::start(output, vercel::settings(t.url())).await;
+    let gateway = Gateway::start(output, vercel::settings(&t.app_url())).await;
     let client = Client::new(gateway.address(), "");
     flow::run(&client, gateway::CALLER).await;
     flow::ignores_a_parameter_of_the_platform(&client).await;

@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 use crate::{Caller, Person, database};
 
+/// The role that the product runs as.
+const APP_ROLE: &str = "usher_app";
+
 /// A whole instance with a database of its own. Both go when it is dropped.
 pub struct TestApp {
     /// Moves the time of this instance.
@@ -35,7 +38,7 @@ impl TestApp {
     /// Starts an instance that is configured with these variables beside the usual ones.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
         let database = database::create().await;
-        let (app, clock) = instance(database.url(), variables);
+        let (app, clock) = instance(&database.url_as(APP_ROLE), variables);
         let client = database::connect(database.url()).await;
         Self {
             router: router(routes::ALL, app.clone()),
@@ -46,9 +49,19 @@ impl TestApp {
         }
     }
 
-    /// Returns the connection string of the database.
+    /// Returns the connection string of the owner of the database.
     pub fn url(&self) -> &str {
         self.database.url()
+    }
+
+    /// Returns the connection string of the role that the product runs as.
+    pub fn app_url(&self) -> String {
+        self.url_as(APP_ROLE)
+    }
+
+    /// Returns the connection string of a role.
+    pub fn url_as(&self, role: &str) -> String {
+        self.database.url_as(role)
     }
 
     /// Returns somebody who is signed in.
@@ -196,7 +209,8 @@ fn instance(url: &str, variables: &[(&str, &str)]) -> (App, Clock) {
     let keys = SigningKeys::generate().unwrap();
     let secret = Secret::generate().unwrap();
     // Enough connections that 16 requests at once race in the database and do not wait for each other here.
-    let url = format!("{url}?connection_limit=16");
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{separator}connection_limit=16");
     let usual = [
         ("DATABASE_URL", url.as_str()),
         ("USHER_SIGNING_KEYS", &keys),

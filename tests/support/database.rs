@@ -4,8 +4,8 @@ use tokio_postgres::{Client, NoTls};
 use usher_devdb::{TestDatabase, test_cluster};
 use usher_migrate::{DeployOptions, Migrations};
 
-/// Connects as the owner.
-pub(crate) async fn connect(url: &str) -> Client {
+/// Connects outside of the pool.
+pub async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test is no function")]
     tokio::spawn(connection);

@@ -25,5 +25,6 @@ mod sources;
 pub use answer::Answer;
 pub use app::{TestApp, app_without_database};
 pub use caller::Caller;
+pub use database::connect;
 pub use people::{PASSWORD, Person};
 pub use sources::{repository, rust_files};

@@ -84,7 +84,8 @@ async fn prepare(arguments: &Arguments, port: u16) -> Result<Ready> {
     }
     let mut values = defaults::fill(&folder, port)?;
     let mut database = Prepared::open(folder).await?;
-    values.set("DATABASE_URL", database.own_url());
+    let app_url = database.own_urls().map(|(app_url, _)| app_url);
+    values.set("DATABASE_URL", app_url.as_deref());
     let config = Config::from_variables(|name| values.get(name))?;
     let app = App::new(&config, Clock::default());
     database.seed(&app).await?;

@@ -8,6 +8,9 @@ use crate::data_folder::DataFolder;
 
 const DATABASE: &str = "usher";
 
+/// The role that the functions run as: it owns nothing.
+const APP_ROLE: &str = "usher_app";
+
 /// The running database. Dropping it stops the server, when this command started it.
 #[derive(Debug)]
 pub(crate) struct OwnDatabase {
@@ -47,9 +50,14 @@ impl OwnDatabase {
         })
     }
 
-    /// Returns the connection string.
+    /// Returns the connection string of the owner.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the connection string of the role that the functions run as.
+    pub(crate) fn app_url(&self) -> String {
+        self.cluster.url_as(DATABASE, APP_ROLE)
     }
 
     /// Returns the version of the server and where its programs are.

@@ -114,6 +114,19 @@ impl Cluster {
         at_database(&self.address, database)
     }
 
+    /// Returns the connection string of a database of this server for somebody else than the owner.
+    ///
+    /// A private cluster takes everybody at their word. On a server of somebody else the session begins as the owner and
+    /// takes the role over, so that the role needs no password.
+    pub fn url_as(&self, database: &str, role: &str) -> String {
+        as_role(&self.url(database), role, self.is_private())
+    }
+
+    /// Returns whether nobody else reaches this server, which then asks for no passwords.
+    pub(crate) fn is_private(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Returns the folder of the cluster, with `data` and `server.log` in it; `None` for a server somebody else runs.
     ///
     /// It is another one than was asked for when root starts a server that could not reach into that one.
@@ -158,6 +171,19 @@ pub(crate) fn at_database(address: &Url, database: &str) -> String {
     let mut address = address.clone();
     address.set_path(database);
     address.into()
+}
+
+/// Returns a connection string for another role.
+pub(crate) fn as_role(url: &str, role: &str, is_private: bool) -> String {
+    let Ok(mut url) = Url::parse(url) else {
+        return url.to_owned();
+    };
+    // A socket is no host that may have a user before it, so far as `Url` knows; ours always has one.
+    if !is_private || url.set_username(role).is_err() {
+        url.query_pairs_mut()
+            .append_pair("options", &format!("-c role={role}"));
+    }
+    url.into()
 }
 
 fn configure(

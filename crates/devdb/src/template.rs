@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     Cluster, Error, Result,
-    cluster::at_database,
+    cluster::{as_role, at_database},
     databases::{connect, drop_database, quote, try_lock, unlock},
     files::hash,
     worker::Worker,
@@ -23,6 +23,7 @@ pub struct Template {
     name: String,
     worker: Worker,
     address: Url,
+    is_private: bool,
 }
 
 /// The database of one test, dropped in the background when this is.
@@ -31,6 +32,7 @@ pub struct TestDatabase {
     name: String,
     url: String,
     worker: Worker,
+    is_private: bool,
 }
 
 impl Cluster {
@@ -73,6 +75,7 @@ impl Cluster {
             name,
             worker: self.worker().clone(),
             address: self.address().clone(),
+            is_private: self.is_private(),
         }
     }
 }
@@ -86,6 +89,7 @@ impl Template {
             name,
             url,
             worker: self.worker.clone(),
+            is_private: self.is_private,
         })
     }
 }
@@ -94,6 +98,11 @@ impl TestDatabase {
     /// Returns the connection string of the database.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the connection string of the database for somebody else than its owner.
+    pub fn url_as(&self, role: &str) -> String {
+        as_role(&self.url, role, self.is_private)
     }
 
     /// Returns the name of the database.

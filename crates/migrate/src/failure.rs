@@ -36,9 +36,8 @@ pub struct Failure {
     pub before: usize,
     /// What the database has of it.
     pub kept: Kept,
-    file: String,
-    reason: String,
-    snippet: String,
+    /// Place, reason and statement.
+    message: String,
     is_about_locks: bool,
 }
 
@@ -51,12 +50,26 @@ impl Failure {
     ) -> Self {
         let answer = error.as_db_error();
         let place = statement.map(|statement| Place::find(work.sql, statement, answer));
+        let mut message = String::new();
+        if let Some(place) = &place {
+            let _ = write!(message, " at line {} of {}", place.line, work.file);
+        }
+        let reason = answer.map_or_else(|| chain(error), describe);
+        let _ = write!(message, ": {reason}");
+        if let Some(answer) = answer {
+            let _ = write!(message, " (SQLSTATE {})", answer.code().code());
+        }
+        if let Some(place) = &place {
+            message.push_str(&place.show());
+        }
         Self {
+            migration: work.name.to_owned(),
             code: answer.map(|answer| answer.code().code().to_owned()),
-            line: place.as_ref().map(|place| place.line),
-            snippet: place.as_ref().map(Place::show).unwrap_or_default(),
+            line: place.map(|place| place.line),
+            before: 0,
+            kept,
+            message,
             is_about_locks: answer.is_some_and(is_about_locks),
-            ..Self::refusal(work, &answer.map_or_else(|| chain(error), describe), kept)
         }
     }
 
@@ -68,9 +81,7 @@ impl Failure {
             line: None,
             before: 0,
             kept,
-            file: work.file.to_owned(),
-            reason: reason.to_owned(),
-            snippet: String::new(),
+            message: format!(": {reason}"),
             is_about_locks: false,
         }
     }
@@ -83,33 +94,16 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            migration,
-            file,
-            reason,
-            snippet,
-            ..
-        } = self;
-        write!(formatter, "{migration} failed")?;
-        if let Some(line) = self.line {
-            write!(formatter, " at line {line} of {file}")?;
-        }
-        write!(formatter, ": {reason}")?;
-        if let Some(code) = &self.code {
-            write!(formatter, " (SQLSTATE {code})")?;
-        }
-        formatter.write_str(snippet)?;
-        match self.kept {
-            Kept::Nothing => write!(formatter, "\nnothing of it was kept")?,
-            Kept::Perhaps => write!(
-                formatter,
+        write!(formatter, "{} failed{}", self.migration, self.message)?;
+        formatter.write_str(match self.kept {
+            Kept::Nothing => "\nnothing of it was kept",
+            Kept::Perhaps => {
                 "\nit is no transaction: what its statement did may have stayed, and it is not in the history"
-            )?,
-            Kept::Unknown => write!(
-                formatter,
+            }
+            Kept::Unknown => {
                 "\nthe connection was lost while it was committed: either all of it was kept or nothing"
-            )?,
-        }
+            }
+        })?;
         match self.before {
             0 => Ok(()),
             1 => write!(formatter, "; the migration before it was done and stays so"),

@@ -51,6 +51,7 @@ impl Migrations {
     }
 
     /// Returns a set of the migrations up to a version.
+    #[must_use]
     pub fn up_to(&self, version: i64) -> Self {
         let list = self
             .iter()

@@ -14,7 +14,6 @@ use crate::{
     environment::variable,
     migrate,
     output::{say, step, tell},
-    own_database::OwnDatabase,
     seed::{self, Admin, Outcome},
 };
 
@@ -88,9 +87,10 @@ impl Prepared {
         Ok(())
     }
 
-    /// Returns the connection string of a database of our own.
-    pub(super) fn own_url(&self) -> Option<&str> {
-        self.opened.own.as_ref().map(OwnDatabase::url)
+    /// Returns the connection strings of a database of our own: that of the functions and that of the owner.
+    pub(super) fn own_urls(&self) -> Option<(String, &str)> {
+        let own = self.opened.own.as_ref()?;
+        Some((own.app_url(), own.url()))
     }
 
     /// Stops the server, if it is ours, and says what is left.

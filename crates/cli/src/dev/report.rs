@@ -17,8 +17,9 @@ pub(super) fn print(ready: &Ready, port: u16, has_files: bool, took: Duration) {
     if ready.issuer != base {
         say(format_args!("  issuer    {} (USHER_ISSUER)", ready.issuer));
     }
-    if let Some(url) = ready.database.own_url() {
-        say(format_args!("  database  psql '{url}'"));
+    if let Some((app_url, owner_url)) = ready.database.own_urls() {
+        say(format_args!("  database  psql '{owner_url}'"));
+        say(format_args!("  functions DATABASE_URL='{app_url}'"));
     }
     if let Some(sign_in) = &ready.database.sign_in {
         let password = if sign_in.is_default {
