@@ -26,6 +26,7 @@ pub(crate) async fn take(
     let started = Instant::now();
     let mut pause = SHORTEST_PAUSE;
     let mut has_told = false;
+    notice_death(client).await?;
     loop {
         let answer = ask(
             client,
@@ -56,6 +57,20 @@ pub(crate) async fn take(
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Asks the server to look every second whether this process still lives, so that one which is killed in the middle of a
+/// long statement does not keep the lock to its end. Servers before version 14 and some systems cannot.
+async fn notice_death(client: &Client) -> Result<()> {
+    match client
+        .batch_execute("set client_connection_check_interval = '1s'")
+        .await
+    {
+        Err(error) if error.as_db_error().is_none() => {
+            Err(Error::database("prepare the session of the deploy")(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,3 +8,5 @@ mod refusals;
 mod rollbacks;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod transactions;
