@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod deploys;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod doctor;

@@ -238,3 +238,13 @@ fn processes() -> Vec<Process> {
 pub(crate) async fn database() -> TestDatabase {
     test_cluster().blank().create().await.unwrap()
 }
+
+/// Connects to a database.
+pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test is no function")]
+    tokio::spawn(connection);
+    client
+}
