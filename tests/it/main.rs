@@ -11,6 +11,7 @@ mod answers;
 mod audit;
 mod audit_logs;
 mod auth;
+mod contract;
 mod database;
 mod faults;
 mod health;

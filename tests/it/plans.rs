@@ -1,50 +1,13 @@
 //! The statements of lists and lookups are answered from an index: the database explains what it would do.
 
-use std::{cell::RefCell, io, sync::Once};
+use usher_tests::{TestApp, query_log};
 
-use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, registry};
-use usher_tests::TestApp;
-
-thread_local! {
-    /// The query log of the test on this thread, from its first look on.
-    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-}
-
-/// Writes into the log of the thread.
-struct Writer;
-
-impl io::Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Begins to keep the query log of development for this thread.
-fn keep_log() {
-    static SUBSCRIBED: Once = Once::new();
-    SUBSCRIBED.call_once(|| {
-        let layer = fmt::layer().with_writer(|| Writer).with_ansi(false);
-        let queries = Targets::new().with_target("usher::sql", tracing::Level::DEBUG);
-        let subscriber = registry().with(layer.with_filter(queries));
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-    });
-    LOG.set(Some(Vec::new()));
-}
-
-/// Returns the statement that was logged under this name, and empties the log.
+/// Returns the statement that was logged under this name since the last look.
 fn logged(context: &str) -> String {
-    let log = LOG.replace(Some(Vec::new())).unwrap_or_default();
-    let text = String::from_utf8(log).unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.contains(&format!(" {context} ")));
-    let line = line.unwrap_or_else(|| panic!("{context} is not in the log: {text}"));
-    line.split_once("rows: ").unwrap().1.to_owned()
+    let queries = query_log::take();
+    let query = queries.iter().find(|query| query.context == context);
+    let query = query.unwrap_or_else(|| panic!("{context} is not in the log: {queries:?}"));
+    query.statement.clone()
 }
 
 async fn generate(t: &TestApp) {
@@ -142,7 +105,7 @@ const CASES: [(&str, &str, &[&str], &str); 15] = [
 async fn every_list_and_lookup_is_answered_from_its_index() {
     let t = TestApp::start().await;
     generate(&t).await;
-    keep_log();
+    query_log::keep();
     for (path, context, values, index) in CASES {
         t.admin().get(path).await.expect(200);
         let plan = t.explain(&logged(context), values).await;

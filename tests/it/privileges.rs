@@ -1,6 +1,6 @@
 //! What the role of the functions may do in the database, whatever statement it sends.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
@@ -54,7 +54,7 @@ async fn the_instance_runs_as_the_role_that_owns_nothing() {
     let t = TestApp::start().await;
     t.admin().get("/api/me").await.expect(200);
     t.execute("revoke select on users from usher_app").await;
-    t.admin().get("/api/me").await.problem(500);
+    t.admin().get("/api/me").await.problem(503);
     let owned = "select count(*) from pg_class where relowner = 'usher_app'::regrole";
     assert_eq!(t.count(owned).await, 0);
     let may_become = "select pg_has_role('usher_app', datdba, 'member') from pg_database where datname = current_database()";
@@ -68,7 +68,7 @@ async fn the_role_defines_nothing_and_rewrites_no_history() {
     for (statement, expected) in REFUSED {
         let error = app.batch_execute(statement).await.expect_err(statement);
         assert_eq!(
-            error.code().map(|code| code.code()),
+            error.code().map(SqlState::code),
             Some(expected),
             "{statement}"
         );
@@ -152,7 +152,7 @@ async fn an_auditor_of_the_database_reads_the_log_and_nothing_else() {
     ] {
         let error = auditor.batch_execute(statement).await.expect_err(statement);
         assert_eq!(
-            error.code().map(|code| code.code()),
+            error.code().map(SqlState::code),
             Some("42501"),
             "{statement}"
         );

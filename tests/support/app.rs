@@ -37,7 +37,15 @@ impl TestApp {
 
     /// Starts an instance that is configured with these variables beside the usual ones.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
-        let database = database::create().await;
+        Self::build(database::create().await, variables).await
+    }
+
+    /// Starts an instance on a database that was made before.
+    pub async fn on(database: TestDatabase) -> Self {
+        Self::build(database, &[]).await
+    }
+
+    async fn build(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
         let (app, clock) = instance(&database.url_as(APP_ROLE), variables);
         let client = database::connect(database.url()).await;
         Self {

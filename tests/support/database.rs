@@ -14,11 +14,15 @@ pub async fn connect(url: &str) -> Client {
 
 /// Returns a database with everybody in it.
 pub(crate) async fn create() -> TestDatabase {
-    let migrations = Migrations::embedded().unwrap();
+    migrated(&Migrations::embedded().unwrap()).await
+}
+
+/// Returns a database with everybody in it, and the schema of these migrations.
+pub async fn migrated(migrations: &Migrations) -> TestDatabase {
     // The second part changes when the people do.
     let name = format!("{}_people_1", migrations.fingerprint());
     let template = test_cluster()
-        .template(&name, |url| async move { fill(&migrations, &url).await })
+        .template(&name, |url| async move { fill(migrations, &url).await })
         .await
         .unwrap();
     template.create().await.unwrap()

@@ -18,8 +18,9 @@
 mod answer;
 mod app;
 mod caller;
-mod database;
+pub mod database;
 mod people;
+pub mod query_log;
 mod sources;
 
 pub use answer::Answer;

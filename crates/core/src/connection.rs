@@ -82,7 +82,13 @@ impl Connection {
             answer.map_err(|_| Error::unavailable(format!("{context}: no answer within 3 s")))?;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
         let rows = answer.map_err(|source| Error::from_statement(context, source))?;
-        log(context, statement, started.elapsed(), rows.len());
+        log(
+            context,
+            statement,
+            parameters,
+            started.elapsed(),
+            rows.len(),
+        );
         Ok(rows)
     }
 }
@@ -98,11 +104,19 @@ impl Drop for Connection {
     }
 }
 
-/// The query log of development. Parameters are never in it.
-fn log(context: &'static str, statement: &str, took: Duration, rows: usize) {
+/// The query log of development: the statement with the types of its parameters, never with their values.
+fn log(
+    context: &'static str,
+    statement: &str,
+    parameters: &[Parameter<'_>],
+    took: Duration,
+    rows: usize,
+) {
     if tracing::enabled!(target: "usher::sql", tracing::Level::DEBUG) {
         let text = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+        let types = parameters.iter().map(|(_, kind)| kind.name());
+        let types = types.collect::<Vec<_>>().join(", ");
         let milliseconds = took.as_secs_f64() * 1000.0;
-        tracing::debug!(target: "usher::sql", "{context} {milliseconds:.1} ms, {rows} rows: {text}");
+        tracing::debug!(target: "usher::sql", "{context} {milliseconds:.1} ms, {rows} rows: {text} -- ({types})");
     }
 }

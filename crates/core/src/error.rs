@@ -1,7 +1,7 @@
 //! What can go wrong between a function and its database.
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 /// A rule of the schema that refused a change; the constraint's name says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Error {
         /// Whether the connection was found closed before anything was answered.
         is_closed: bool,
     },
-    /// The database lacks tables or columns that this build needs.
+    /// The database lacks tables, columns, functions or privileges that this build needs.
     #[error("the schema is too old, deploy the migrations: {reason}")]
     SchemaOutdated {
         /// What the database said.
@@ -102,7 +102,7 @@ impl Error {
         if let Some(constraint) = database_error.constraint().and_then(Constraint::named) {
             return Self::Conflict(constraint);
         }
-        if is_missing(database_error.code()) {
+        if is_missing(database_error) {
             return Self::SchemaOutdated {
                 reason: describe(&source),
             };
@@ -131,8 +131,16 @@ fn is_transport(error: &tokio_postgres::Error) -> bool {
         .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>)
 }
 
-fn is_missing(state: &SqlState) -> bool {
-    *state == SqlState::UNDEFINED_TABLE || *state == SqlState::UNDEFINED_COLUMN
+/// Tells whether a deploy of the migrations would help.
+fn is_missing(error: &DbError) -> bool {
+    let missing = [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_FUNCTION,
+    ];
+    // A policy or a trigger that refuses has the same code, and is no matter of a deploy.
+    let lacks_privilege = error.routine() == Some("aclcheck_error");
+    lacks_privilege || missing.contains(error.code())
 }
 
 /// Tells whether the same statement may succeed a moment later.

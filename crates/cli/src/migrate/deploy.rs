@@ -114,12 +114,13 @@ pub(super) fn count(number: usize) -> String {
 }
 
 fn advice(roles: &[String]) -> String {
-    let statements: String = roles
+    let statements: Vec<_> = roles
         .iter()
-        .map(|role| format!("\n  create role {role} login password '…';"))
+        .map(|role| format!("create role {role} login password '…';"))
         .collect();
+    let statements = statements.join("\n  ");
     format!(
-        "this role may not create roles, so these are missing; let an administrator of the server run{statements}\n\
+        "this role may not create roles, so some are missing; let an administrator of the server run\n  {statements}\n\
          and `usher migrate deploy` again, which grants them what they need"
     )
 }

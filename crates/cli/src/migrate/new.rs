@@ -4,7 +4,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use time::{OffsetDateTime, macros::format_description};
+use time::macros::format_description;
+use usher_domain::Clock;
 use usher_migrate::{Migration, Migrations};
 
 use crate::{checkout, output::say};
@@ -68,6 +69,6 @@ fn label(migration: &Migration) -> &str {
 /// Returns the time as a version, or the one after the newest when the clock is behind that.
 fn version(newest: i64) -> Result<i64> {
     let format = format_description!("[year][month][day][hour][minute][second]");
-    let now: i64 = OffsetDateTime::now_utc().format(format)?.parse()?;
+    let now: i64 = Clock::default().now().format(format)?.parse()?;
     Ok(now.max(newest + 1))
 }

@@ -41,28 +41,29 @@ fn a_wrong_line_of_the_file_is_named_without_its_value() {
 #[test]
 fn every_command_has_an_example() {
     let folder = Folder::create();
-    for command in [
-        "",
-        "dev",
-        "serve",
-        "migrate",
-        "migrate deploy",
-        "migrate status",
-        "seed",
-        "generate",
-        "doctor",
-        "keys",
-    ] {
-        let mut arguments: Vec<_> = command.split_whitespace().collect();
-        arguments.push("--help");
+    let mut commands = vec![Vec::new()];
+    let mut seen = 0;
+    while let Some(command) = commands.pop() {
+        let arguments = [&command[..], &["--help".to_owned()]].concat();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let ended = folder.run(&arguments, &[]);
         assert_eq!(ended.code, Some(0));
+        let help = ended.output;
         assert!(
-            ended.output.contains("Example:\n  "),
-            "{command}: {}",
-            ended.output
+            help.contains("\nExample:\n  ") || help.contains("\nExamples:\n  "),
+            "{command:?}: {help}"
         );
+        let inner = help
+            .split_once("\nCommands:\n")
+            .map_or("", |(_, inner)| inner);
+        let names = inner.lines().take_while(|line| line.starts_with("  "));
+        let names = names.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        for name in names.filter(|name| !name.is_empty() && *name != "help") {
+            commands.push([&command[..], &[name.to_owned()]].concat());
+        }
+        seen += 1;
     }
+    assert!(seen > 12, "{seen}");
 }
 
 #[test]

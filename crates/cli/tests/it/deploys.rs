@@ -26,62 +26,38 @@ async fn ask(client: &Client, question: &str) -> String {
     client.query_one(question, &[]).await.unwrap().get(0)
 }
 
-#[tokio::test]
-async fn a_new_migration_is_applied_and_undone() {
-    let (folder, database) = (Folder::create(), database().await);
+#[test]
+fn a_new_migration_has_the_time_as_its_version() {
+    let folder = Folder::create();
     fs::create_dir(folder.path().join("migrations")).unwrap();
-    let made = folder.run(
-        &[
-            "migrate",
-            "new",
-            "make_things",
-            "--migrations",
-            "migrations",
-        ],
-        &[],
-    );
+    let new = |name| folder.run(&["migrate", "new", name, "--migrations", "migrations"], &[]);
+    let made = new("make_things");
     assert_eq!(made.code, Some(0), "{}", made.errors);
     let files: Vec<_> = made.output.lines().collect();
-    let [up, down] = files.as_slice() else {
-        panic!("{}", made.output)
-    };
-    let name = up.split('/').nth(1).unwrap();
-    assert!(
-        name.ends_with("__make_things") && name.len() == "V20261124000000__make_things".len(),
-        "{name}"
+    let name = files[0].split('/').nth(1).unwrap();
+    assert!(name.ends_with("__make_things"), "{name}");
+    assert_eq!(name.len(), "V20261124000000__make_things".len());
+    assert_eq!(
+        files,
+        [
+            format!("migrations/{name}/{name}.sql"),
+            format!("migrations/{name}/rollback.sql")
+        ]
     );
-    assert_eq!(*down, format!("migrations/{name}/rollback.sql"));
-    let again = folder.run(
-        &[
-            "migrate",
-            "new",
-            "make_things",
-            "--migrations",
-            "migrations",
-        ],
-        &[],
-    );
-    assert!(
-        again.errors.contains("has that name already"),
-        "{}",
-        again.errors
-    );
-    let odd = folder.run(
-        &[
-            "migrate",
-            "new",
-            "Make things",
-            "--migrations",
-            "migrations",
-        ],
-        &[],
-    );
-    assert!(
-        odd.errors.contains("is no name of a migration"),
-        "{}",
-        odd.errors
-    );
+    for (name, fault) in [
+        ("make_things", "has that name already"),
+        ("Make things", "is no name of a migration"),
+    ] {
+        let refused = new(name);
+        assert!(refused.errors.contains(fault), "{}", refused.errors);
+    }
+    assert!(new("more").output.contains("__more.sql"));
+}
 
+#[tokio::test]
+async fn a_migration_is_applied_and_undone() {
+    let (folder, database) = (Folder::create(), database().await);
+    let name = "V1__make_things";
     migration(
         &folder,
         name,

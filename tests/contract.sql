@@ -1,0 +1,186 @@
+-- Every statement that this release sends, with the types of its parameters. Written by a test: see
+-- tests/it/contract.rs.
+
+-- authorise
+prepare contract (uuid, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from sessions join users on users.id = sessions.user_id where sessions.id = $1 and sessions.user_id = $2 and sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null;
+deallocate contract;
+
+-- change user
+prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change ) select change.* from change;
+deallocate contract;
+
+-- check health
+prepare contract as select coalesce(max(version), 0)::bigint as version from refinery_schema_history;
+deallocate contract;
+
+-- count users
+prepare contract as select count(*) as count from users where deleted_at is null;
+deallocate contract;
+
+-- delete user
+prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change ) select change.* from change;
+deallocate contract;
+
+-- end session
+prepare contract (uuid, text, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update sessions set ended_at = now(), end_reason = $2 where id = $1 and ended_at is null returning user_id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change ) select change.* from change;
+deallocate contract;
+
+-- estimate users
+prepare contract as select from users where deleted_at is null;
+deallocate contract;
+
+-- find credentials
+prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.password from users where email = $1 and deleted_at is null;
+deallocate contract;
+
+-- find session
+prepare contract (uuid, float8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, sessions.refresh_hash, sessions.refresh_counter, sessions.created_at as authenticated_at, sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null as is_alive, sessions.refreshed_at > now() - make_interval(secs => $2) as is_in_grace from sessions join users on users.id = sessions.user_id where sessions.id = $1;
+deallocate contract;
+
+-- find subject
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from users where id = $1 and deleted_at is null;
+deallocate contract;
+
+-- insert user
+prepare contract (text, text, text, _text, bool, text, _text, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( insert into users ( name, email, password, roles, is_active, avatar_url ) select $1, $2, $3, $4, $5, $6 where not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($4) and needed <> all($7) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $8, $9, $10, change.entity_id, $11, $12, $13, $14, $15 from change ) select change.* from change;
+deallocate contract;
+
+-- list audit logs
+prepare contract (text, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and action = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list audit logs
+prepare contract (int8, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and actor_id = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list audit logs
+prepare contract (timestamptz, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at < $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list audit logs
+prepare contract (timestamptz, int8, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at <= $1 and (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3;
+deallocate contract;
+
+-- list audit logs
+prepare contract (timestamptz, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at >= $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list audit logs
+prepare contract (text, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and entity = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list audit logs
+prepare contract (int8, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and entity_id = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list audit logs
+prepare contract (int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true order by created_at desc, id desc limit $1;
+deallocate contract;
+
+-- list roles
+prepare contract as select name, description, permissions, is_built_in from roles order by name;
+deallocate contract;
+
+-- list users
+prepare contract (timestamptz, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (timestamptz, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (created_at, id) > ($1, $2) order by created_at asc, id asc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (email, id) < ($1, $2) order by email desc, id desc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (email, id) > ($1, $2) order by email asc, id asc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (int8, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (id, id) < ($1, $2) order by id desc, id desc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (int8, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (id, id) > ($1, $2) order by id asc, id asc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name ilike $1 or email ilike $1) order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) < ($1, $2) order by name desc, id desc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) > ($1, $2) order by name asc, id asc limit $3;
+deallocate contract;
+
+-- list users
+prepare contract (timestamptz, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and created_at < $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (timestamptz, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and created_at >= $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (bool, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and is_active = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (_text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and roles @> $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at asc, id asc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at desc, id desc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email asc, id asc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email desc, id desc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id asc, id asc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id desc, id desc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name asc, id asc limit $1;
+deallocate contract;
+
+-- list users
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name desc, id desc limit $1;
+deallocate contract;
+
+-- record failure
+prepare contract (int8, int8, text, text, jsonb, inet, text, text, uuid) as with change as (select $1::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $2, $3, $4, change.entity_id, $5, $6, $7, $8, $9 from change ) select change.* from change;
+deallocate contract;
+
+-- record reading
+prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as with change as (select null::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $1, $2, $3, change.entity_id, $4, $5, $6, $7, $8 from change ) select change.* from change;
+deallocate contract;
+
+-- rotate session
+prepare contract (uuid, bytea, bytea, int4, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update sessions set refresh_hash = $3, refresh_counter = refresh_counter + 1, refreshed_at = now() from users where sessions.id = $1 and sessions.refresh_hash = $2 and sessions.ended_at is null and sessions.expires_at > now() and sessions.refreshed_at > now() - make_interval(days => $4) and users.id = sessions.user_id and users.is_active and users.deleted_at is null returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, sessions.created_at as authenticated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select change.entity_id, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change ) select change.* from change;
+deallocate contract;
+
+-- start session
+prepare contract (uuid, int8, bytea, text, int4, inet, text, text, int8, text, text, jsonb, inet, text, text, uuid) as with account as ( select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $2 and password = $4 and is_active and deleted_at is null for no key update ), session as ( insert into sessions ( id, user_id, refresh_hash, expires_at, ip, user_agent ) select $1, account.id, $3, now() + make_interval(days => $5), $6, $7 from account returning created_at ), rehashed as ( update users set password = $8 from account where users.id = account.id and $8 is not null ), change as ( select account.*, account.id as entity_id, session.created_at as authenticated_at from account cross join session ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change ) select change.* from change;
+deallocate contract;

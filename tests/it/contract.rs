@@ -1,0 +1,262 @@
+//! What this release asks of the schema: every statement that it sends, as `tests/contract.sql` has them.
+//!
+//! The file of a release is what the next schema is held to: functions of that release still run while it is deployed.
+//! `USHER_WRITE_CONTRACT=1 cargo test -p usher-tests --test it contract` writes the file anew.
+
+use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
+
+use http::Method;
+use serde_json::json;
+use tokio_postgres::error::SqlState;
+use usher_migrate::{DeployOptions, Migrations};
+use usher_tests::{PASSWORD, Person, TestApp, connect, database, query_log, repository};
+
+/// Names a folder with `migrations` and `contract.sql` of the release before.
+const PREVIOUS: &str = "USHER_PREVIOUS_RELEASE";
+
+const HEADER: &str = "-- Every statement that this release sends, with the types of its parameters. Written by a test: see\n\
+                      -- tests/it/contract.rs.\n";
+
+fn file() -> PathBuf {
+    repository().join("tests/contract.sql")
+}
+
+fn previous() -> Option<PathBuf> {
+    env::var_os(PREVIOUS)
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Calls every operation, and every list with each of its filters and orders.
+async fn visit_everything(t: &TestApp) {
+    let (admin, anonymous) = (t.admin(), t.anonymous());
+    for path in [
+        "/api/health",
+        "/api/health/ready",
+        "/api/me",
+        "/api/roles",
+        "/api/users/4",
+        "/api/users/4/roles",
+    ] {
+        admin.get(path).await.expect(200);
+    }
+    let filters = [
+        "isActive=true",
+        "role=user",
+        "email=a@example.com",
+        "createdFrom=2026-01-01T00:00:00Z",
+        "createdTo=2036-01-01T00:00:00Z",
+        "q=member",
+        "q=me",
+        "count=exact",
+        "count=estimated",
+    ];
+    for filter in filters {
+        admin.get(&format!("/api/users?{filter}")).await.expect(200);
+    }
+    for sort in ["createdAt", "name", "email", "id"] {
+        for order in [sort.to_owned(), format!("-{sort}")] {
+            let first = admin
+                .get(&format!("/api/users?limit=1&sort={order}"))
+                .await
+                .expect(200);
+            let cursor = first["page"]["nextCursor"].as_str().unwrap();
+            admin
+                .get(&format!("/api/users?limit=1&sort={order}&cursor={cursor}"))
+                .await
+                .expect(200);
+        }
+    }
+    for filter in [
+        "actorId=1",
+        "entity=User",
+        "entityId=4",
+        "action=LOGIN",
+        "from=2026-01-01T00:00:00Z",
+        "to=2036-01-01T00:00:00Z",
+    ] {
+        admin
+            .get(&format!("/api/audit-logs?{filter}"))
+            .await
+            .expect(200);
+    }
+    let first = admin.get("/api/audit-logs?limit=1").await.expect(200);
+    let cursor = first["page"]["nextCursor"].as_str().unwrap();
+    admin
+        .get(&format!("/api/audit-logs?limit=1&cursor={cursor}"))
+        .await
+        .expect(200);
+
+    let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
+    let id = admin.post("/api/users", new).await.expect(201)["id"].clone();
+    admin
+        .patch(&format!("/api/users/{id}"), json!({ "name": "Ada King" }))
+        .await
+        .expect(200);
+    admin
+        .put(
+            &format!("/api/users/{id}/roles"),
+            json!({ "roles": ["user", "auditor"] }),
+        )
+        .await
+        .expect(200);
+    t.member()
+        .patch("/api/me", json!({ "name": "Mem" }))
+        .await
+        .expect(200);
+    anonymous
+        .sign_in("ada@example.com", "not the password")
+        .await
+        .problem(401);
+    anonymous
+        .sign_in("nobody@example.com", "not the password")
+        .await
+        .problem(401);
+    let session = anonymous
+        .sign_in("ada@example.com", PASSWORD)
+        .await
+        .expect(200);
+    let refresh = |token: serde_json::Value| {
+        let caller = t.anonymous();
+        async move {
+            caller
+                .post("/api/auth/refresh", json!({ "refreshToken": token }))
+                .await
+        }
+    };
+    let second = refresh(session["refreshToken"].clone()).await.expect(200);
+    // The answer was lost: the same token again.
+    refresh(session["refreshToken"].clone()).await.expect(200);
+    refresh(second["refreshToken"].clone()).await.expect(200);
+    refresh(session["refreshToken"].clone()).await.problem(401);
+    let caller = t.caller(Person::Auditor);
+    caller
+        .request_without_body(&Method::POST, "/api/auth/logout")
+        .await
+        .expect(204);
+    let session = anonymous
+        .sign_in("ada@example.com", PASSWORD)
+        .await
+        .expect(200);
+    anonymous
+        .post(
+            "/api/auth/logout",
+            json!({ "refreshToken": session["refreshToken"] }),
+        )
+        .await
+        .expect(204);
+    admin.delete(&format!("/api/users/{id}")).await.expect(204);
+}
+
+fn written(queries: &[query_log::Query]) -> String {
+    let unique: BTreeSet<_> = queries.iter().collect();
+    let mut text = HEADER.to_owned();
+    for query in unique {
+        let types = if query.types.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", query.types)
+        };
+        let _ = write!(
+            text,
+            "\n-- {}\nprepare contract{types} as {};\ndeallocate contract;\n",
+            query.context,
+            // Explaining cannot be prepared, what is explained can.
+            query.statement.trim_start_matches("explain (format json) ")
+        );
+    }
+    text
+}
+
+#[tokio::test]
+async fn the_contract_is_what_this_release_sends() {
+    let t = TestApp::start().await;
+    query_log::keep();
+    visit_everything(&t).await;
+    let sent = written(&query_log::take());
+    if env::var_os("USHER_WRITE_CONTRACT").is_some() {
+        fs::write(file(), &sent).unwrap();
+    }
+    let kept = fs::read_to_string(file()).unwrap_or_default();
+    let missing: Vec<_> = sent.lines().filter(|line| !kept.contains(line)).collect();
+    assert!(
+        kept == sent,
+        "write tests/contract.sql anew, with USHER_WRITE_CONTRACT=1; new are {missing:#?}"
+    );
+}
+
+#[tokio::test]
+async fn the_schema_keeps_the_contract_of_the_release_before() {
+    let t = TestApp::start().await;
+    let contract = previous().map_or_else(file, |folder| folder.join("contract.sql"));
+    let contract = fs::read_to_string(contract).unwrap();
+    let app = connect(&t.app_url()).await;
+    let statements: Vec<_> = contract.split("deallocate contract;").collect();
+    assert!(statements.len() > 30, "{}", statements.len());
+    for statement in statements {
+        let prepared = app.batch_execute(statement).await;
+        assert!(prepared.is_ok(), "{statement}: {prepared:?}");
+        app.batch_execute("deallocate all").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_contract_that_is_broken_is_noticed() {
+    let t = TestApp::start().await;
+    t.execute("alter table users rename column avatar_url to picture")
+        .await;
+    let app = connect(&t.app_url()).await;
+    let contract = fs::read_to_string(file()).unwrap();
+    let broken = contract
+        .split("deallocate contract;")
+        .filter(|statement| statement.contains("avatar_url"));
+    for statement in broken {
+        let error = app.batch_execute(statement).await.unwrap_err();
+        assert_eq!(
+            error.code().map(SqlState::code),
+            Some("42703"),
+            "{statement}"
+        );
+    }
+}
+
+/// Functions are deployed after the schema, so that they meet an older one only when that was rolled back.
+#[tokio::test]
+async fn new_functions_on_the_schema_before_say_so_and_recover() {
+    let embedded = Migrations::embedded().unwrap();
+    let before = if let Some(folder) = previous() {
+        Migrations::from_folder(&folder.join("migrations")).unwrap()
+    } else {
+        let versions: Vec<_> = embedded
+            .iter()
+            .map(usher_migrate::Migration::version)
+            .collect();
+        embedded.up_to(versions[versions.len() - 2])
+    };
+    let is_older = before.latest() < embedded.latest();
+    let t = TestApp::on(database::migrated(&before).await).await;
+    t.anonymous().get("/api/health/live").await.expect(200);
+    let ready = t.anonymous().get("/api/health/ready").await;
+    assert_eq!(ready.status(), if is_older { 503 } else { 200 });
+    for path in [
+        "/api/me",
+        "/api/users",
+        "/api/users?q=member",
+        "/api/roles",
+        "/api/audit-logs",
+    ] {
+        let answer = t.admin().get(path).await;
+        assert!(
+            matches!(answer.status(), 200 | 503),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+    let mut owner = connect(t.url()).await;
+    embedded
+        .deploy(&mut owner, DeployOptions::default())
+        .await
+        .unwrap();
+    t.anonymous().get("/api/health/ready").await.expect(200);
+    t.admin().get("/api/users").await.expect(200);
+}
