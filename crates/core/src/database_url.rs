@@ -3,7 +3,12 @@
 //! Strings written for Prisma, libpq or a hosting panel carry parameters that the driver refuses. Each is either
 //! understood here, or refused by its name; the string itself is never shown, since it holds a password.
 
-use std::{borrow::Cow, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::config::{Host, SslMode};
@@ -141,6 +146,11 @@ impl DatabaseUrl {
     /// Returns what to hand to the driver for a connection outside the pool, such as a deploy's.
     pub fn driver(&self) -> &tokio_postgres::Config {
         &self.driver
+    }
+
+    /// Returns the file with further certificate authorities, when one was named.
+    pub fn root_certificates(&self) -> Option<&Path> {
+        self.root_certificates.as_deref()
     }
 
     /// Tells whether the database is on this machine.

@@ -1,4 +1,4 @@
-//! The server of a test run: the one that is named, or a throw-away one.
+//! Servers that go with the process: that of a test run, unless one is named, and those of scratch databases.
 
 use std::{
     env,
@@ -21,7 +21,7 @@ const PREFIX: &str = "usher-test-";
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 
 /// What has to be cleared away when the process ends.
-static SCRATCH: Mutex<Option<Scratch>> = Mutex::new(None);
+static SCRATCH: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
 
 /// Returns the server for the tests of this process.
 ///
@@ -45,12 +45,18 @@ fn open() -> Result<Cluster> {
             return Cluster::at(&address.to_string_lossy(), variable);
         }
     }
-    sweep(&env::temp_dir());
-    let binaries = Binaries::find_or_fetch(&|message| {
+    throw_away_cluster(&|message| {
         // Past the capture of the test harness: the fetch takes a while.
         let _ = writeln!(io::stderr(), "{message}");
-    })?;
-    start(&binaries)
+    })
+}
+
+/// Starts a server for data that may be lost. It ends, and its data is removed, when the process exits.
+///
+/// `progress` is told when something takes longer than a moment.
+pub fn throw_away_cluster(progress: &dyn Fn(&str)) -> Result<Cluster> {
+    sweep(&env::temp_dir());
+    start(&Binaries::find_or_fetch(progress)?)
 }
 
 fn start(binaries: &Binaries) -> Result<Cluster> {
@@ -73,13 +79,15 @@ fn start(binaries: &Binaries) -> Result<Cluster> {
         _lock: lock,
     };
     if let Ok(mut kept) = SCRATCH.lock() {
-        *kept = Some(scratch);
-        platform::at_exit(clear);
+        if kept.is_empty() {
+            platform::at_exit(clear);
+        }
+        kept.push(scratch);
     }
     Ok(cluster)
 }
 
-/// The server of this process, its folder and the one that was asked for. The lock shows others that they are in use.
+/// A server of this process, its folder and the one that was asked for. The lock shows others that they are in use.
 struct Scratch {
     server: Option<Server>,
     folders: [PathBuf; 2],
@@ -97,7 +105,7 @@ impl Drop for Scratch {
 
 extern "C" fn clear() {
     if let Ok(mut kept) = SCRATCH.lock() {
-        drop(kept.take());
+        kept.clear();
     }
 }
 

@@ -119,6 +119,15 @@ impl Snapshot {
     }
 }
 
+impl FromIterator<(Object, String)> for Snapshot {
+    /// Makes a snapshot again out of the objects and definitions of one, such as those of a file.
+    fn from_iter<I: IntoIterator<Item = (Object, String)>>(objects: I) -> Self {
+        Self {
+            objects: objects.into_iter().collect(),
+        }
+    }
+}
+
 /// Adds an object. A partition that is not like the others of its table stands under its own name.
 fn insert(
     objects: &mut BTreeMap<Object, String>,
