@@ -1,6 +1,6 @@
 //! The one place of this crate that reads the environment, and the file `.env` that stands in for it.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use anyhow::{Context, Error, Result, anyhow};
 
@@ -40,6 +40,15 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name)
         .ok()
         .filter(|value| !value.trim().is_empty())
+}
+
+/// Returns the variables of this process that libpq would take for a part of the connection string, such as `PGHOST`.
+pub(crate) fn names_of_libpq() -> impl Iterator<Item = OsString> {
+    let is_theirs = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("PG") && !name.starts_with("PG_")
+    };
+    std::env::vars_os().map(|(name, _)| name).filter(is_theirs)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The `usher` command: develops, serves, migrates, seeds and checks.
+//! The `usher` command: develops, serves, migrates, backs up, seeds and checks.
 //!
 //! Each command is a module with its arguments and one function that runs it. What several need lies beside them:
 //! where the checkout, the data folder and the database are, how a process is told to stop, how a reader is told.
@@ -11,7 +11,9 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+mod backup;
 mod checkout;
+mod client_tools;
 mod confirm;
 mod data_folder;
 mod database;
@@ -24,16 +26,18 @@ mod migrate;
 mod output;
 mod own_database;
 mod pooler;
+mod scratch;
 mod secrets;
 mod seed;
 mod serve;
 mod site;
 mod stop;
+mod studio;
 
 /// How long the work of other threads may take after the end, such as a server that is just starting.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// User management on Postgres: develop, serve, migrate, seed and check it.
+/// User management on Postgres: develop, serve, migrate, back up, seed and check it.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version)]
 #[command(after_help = "Example:\n  usher dev\n  usher help migrate deploy")]
@@ -48,6 +52,9 @@ enum Command {
     Serve(serve::Arguments),
     #[command(subcommand)]
     Migrate(migrate::Command),
+    #[command(subcommand)]
+    Backup(backup::Command),
+    Studio(studio::Arguments),
     Seed(seed::Arguments),
     Generate(generate::Arguments),
     Doctor(doctor::Arguments),
@@ -59,7 +66,12 @@ impl Command {
     fn reads_env_file(&self) -> bool {
         matches!(
             self,
-            Self::Dev(_) | Self::Migrate(_) | Self::Seed(_) | Self::Doctor(_)
+            Self::Dev(_)
+                | Self::Migrate(_)
+                | Self::Backup(_)
+                | Self::Studio(_)
+                | Self::Seed(_)
+                | Self::Doctor(_)
         )
     }
 }
@@ -89,6 +101,8 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
             Command::Dev(arguments) => dev::run(&arguments, started).await,
             Command::Serve(arguments) => serve::run(&arguments).await,
             Command::Migrate(command) => migrate::run(&command).await,
+            Command::Backup(command) => backup::run(&command).await,
+            Command::Studio(arguments) => studio::run(&arguments).await,
             Command::Seed(arguments) => seed::run(&arguments).await,
             Command::Generate(arguments) => generate::run(&arguments),
             Command::Doctor(arguments) => doctor::run(&arguments).await,

@@ -109,7 +109,7 @@ impl Source {
 
 fn refuse_pooler<T>(target: &Target, sign: &str) -> Result<T> {
     bail!(
-        "{} leads to a transaction pooler ({sign}), where the lock of a deploy does not hold: set DIRECT_URL to the \
+        "{} leads to a transaction pooler ({sign}), where a session and its locks do not hold: set DIRECT_URL to the \
          connection string without the pooler, or use --allow-pooler if it is none",
         target.variable
     );

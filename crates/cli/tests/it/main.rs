@@ -1,6 +1,8 @@
 //! The built `usher` command, run as a reader would run it: with arguments, variables, files and signals.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod deploys;
@@ -12,5 +14,7 @@ mod doctor;
 mod migrate;
 #[cfg(test)]
 mod seed;
+#[cfg(test)]
+mod studio;
 #[cfg(test)]
 mod support;
