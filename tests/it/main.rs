@@ -16,6 +16,7 @@ mod database;
 mod faults;
 mod health;
 mod hostile;
+mod idempotency;
 mod layout;
 mod me;
 mod openapi;

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
-const REFUSED: [(&str, &str); 20] = [
+const REFUSED: [(&str, &str); 23] = [
     // No definitions.
     ("create table t (id int)", "42501"),
     (
@@ -43,6 +43,13 @@ const REFUSED: [(&str, &str); 20] = [
         "42501",
     ),
     ("select * from database_grants", "42501"),
+    // What was done stays known as it was.
+    ("delete from idempotency_keys", "42501"),
+    ("update idempotency_keys set outcome = '{}'", "42501"),
+    (
+        "insert into idempotency_keys values (sha256('k'), sha256('r'), '{}', now() - interval '1 hour')",
+        "42501",
+    ),
 ];
 
 async fn app(t: &TestApp) -> Client {

@@ -10,7 +10,7 @@ use tokio_postgres::{
 };
 use usher_domain::{Event, Origin, SessionId, UserId};
 
-use crate::{Connection, Result, connection::Parameter};
+use crate::{Attempt, Connection, Error, Result, connection::Parameter, idempotency};
 
 /// Who a change is put down to.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,13 @@ pub struct Author<'a> {
     who: Who,
     session: Option<SessionId>,
     origin: &'a Origin,
+    attempt: Option<&'a Attempt>,
+}
+
+/// The row of a change, made now or by an earlier attempt at the same request.
+pub(crate) struct Changed {
+    pub(crate) row: Row,
+    pub(crate) is_repeated: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,7 @@ impl<'a> Author<'a> {
             who: Who::Nobody,
             session: None,
             origin,
+            attempt: None,
         }
     }
 
@@ -44,6 +52,7 @@ impl<'a> Author<'a> {
             who: Who::User(user),
             session: Some(session),
             origin,
+            attempt: None,
         }
     }
 
@@ -53,7 +62,14 @@ impl<'a> Author<'a> {
             who: Who::Subject,
             session: Some(session),
             origin,
+            attempt: None,
         }
+    }
+
+    /// Makes the change at most once for all attempts at the same request.
+    #[must_use]
+    pub fn once(self, attempt: Option<&'a Attempt>) -> Self {
+        Self { attempt, ..self }
     }
 }
 
@@ -63,6 +79,53 @@ impl Connection {
     /// `change` is a list of common table expressions. The one called `change` returns the changed row with the
     /// column `entity_id`; an audit entry is written for it. Any others may lean on it.
     pub(crate) async fn change(
+        &self,
+        context: &'static str,
+        author: Author<'_>,
+        event: &Event,
+        change: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Row>> {
+        let changed = self
+            .change_once(context, author, event, change, parameters)
+            .await?;
+        Ok(changed.map(|changed| changed.row))
+    }
+
+    /// Runs a change as [`Connection::change`] does, and tells whether an earlier attempt had made it.
+    pub(crate) async fn change_once(
+        &self,
+        context: &'static str,
+        author: Author<'_>,
+        event: &Event,
+        change: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Changed>> {
+        let changed = self
+            .write(context, author, event, change, parameters)
+            .await
+            .map(|row| {
+                row.map(|row| Changed {
+                    row,
+                    is_repeated: false,
+                })
+            });
+        // Whatever kept the change from being made, it may be that it was made before.
+        match (&changed, author.attempt) {
+            (Ok(None) | Err(Error::Conflict(_)), Some(attempt)) => {
+                match idempotency::find(self, attempt).await? {
+                    Some(row) => Ok(Some(Changed {
+                        row,
+                        is_repeated: true,
+                    })),
+                    None => changed,
+                }
+            }
+            _ => changed,
+        }
+    }
+
+    async fn write(
         &self,
         context: &'static str,
         author: Author<'_>,
@@ -90,15 +153,26 @@ impl Connection {
             (&author.origin.request_id.as_str(), Type::TEXT),
             (&session, Type::UUID),
         ];
-        let statement = with_entry(change, author.who, parameters.len());
-        let parameters: Vec<_> = parameters.iter().cloned().chain(entry).collect();
+        let (key, request) = author.attempt.map_or((&[][..], &[][..]), |attempt| {
+            (attempt.key.as_slice(), attempt.request.as_slice())
+        });
+        let key: [(&(dyn ToSql + Sync), Type); 2] = [(&key, Type::BYTEA), (&request, Type::BYTEA)];
+        let key = key.into_iter().filter(|_| author.attempt.is_some());
+        let statement = with_entry(
+            change,
+            author.who,
+            parameters.len(),
+            author.attempt.is_some(),
+        );
+        let parameters: Vec<_> = parameters.iter().cloned().chain(entry).chain(key).collect();
         let rows = self.run(context, &statement, &parameters).await?;
         Ok(rows.into_iter().next())
     }
 }
 
-/// Writes the entry behind the change; its parameters follow the `count` ones of the change.
-fn with_entry(change: &str, who: Who, count: usize) -> String {
+/// Writes the entry behind the change, and the key of the attempt if it has one; their parameters follow the `count` ones
+/// of the change.
+fn with_entry(change: &str, who: Who, count: usize, has_key: bool) -> String {
     let [
         actor,
         action,
@@ -112,6 +186,23 @@ fn with_entry(change: &str, who: Who, count: usize) -> String {
     let actor = match who {
         Who::Subject => "change.entity_id".to_owned(),
         Who::User(_) | Who::Nobody => format!("${actor}"),
+    };
+    let remembered = if has_key {
+        let (key, request) = (session + 1, session + 2);
+        format!(
+            ",
+        remembered as (
+          insert into idempotency_keys (
+            key,
+            request,
+            outcome
+          )
+          select ${key}, ${request}, to_jsonb(change)
+          from change
+        )"
+        )
+    } else {
+        String::new()
     };
     format!(
         "with {change},
@@ -138,7 +229,7 @@ fn with_entry(change: &str, who: Who, count: usize) -> String {
             ${request},
             ${session}
           from change
-        )
+        ){remembered}
         select change.*
         from change"
     )

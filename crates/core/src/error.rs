@@ -12,6 +12,10 @@ pub enum Constraint {
     UnknownRole,
     /// The last active admin must stay one.
     LastAdmin,
+    /// A request with the same key was done already: this very one, or another.
+    KeyUsed,
+    /// A request with the same key was done already, and it was another one.
+    KeyReused,
 }
 
 impl Constraint {
@@ -20,6 +24,7 @@ impl Constraint {
             "users_email_key" => Some(Self::EmailTaken),
             "users_roles_fkey" => Some(Self::UnknownRole),
             "users_last_admin_check" => Some(Self::LastAdmin),
+            "idempotency_keys_pkey" => Some(Self::KeyUsed),
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ mod database;
 mod database_url;
 mod error;
 pub mod health;
+mod idempotency;
 pub mod passwords;
 pub mod refresh;
 pub mod roles;
@@ -32,6 +33,7 @@ pub use connection::Connection;
 pub use database::{Database, PoolFigures};
 pub use database_url::{DatabaseUrl, UrlError};
 pub use error::{Constraint, Error};
+pub use idempotency::Attempt;
 pub use tls::connector;
 
 /// The result of everything that talks to the database.

@@ -11,7 +11,7 @@ use usher_domain::SessionId;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Result, bytes::random, secret::Secret};
+use crate::{Attempt, Result, bytes::random, secret::Secret};
 
 /// Lets scanners of source code and logs recognise a leaked token; it never changes.
 const PREFIX: &str = "usher_rt_";
@@ -28,6 +28,12 @@ impl RefreshToken {
     /// Makes the first token of a session.
     pub(crate) fn first(session: SessionId) -> Result<Self> {
         Ok(Self::of(session, 0, &random()?))
+    }
+
+    /// Makes the first token of a session that an attempt began: the same one each time.
+    pub(crate) fn first_of(session: SessionId, attempt: &Attempt) -> Self {
+        let secret = Zeroizing::new(attempt.derive(session.get().as_bytes()));
+        Self::of(session, 0, &secret)
     }
 
     fn of(session: SessionId, counter: u32, secret: &[u8; 32]) -> Self {

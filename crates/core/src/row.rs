@@ -18,6 +18,21 @@ pub(crate) const USER_COLUMNS: &str = "
   users.created_at,
   users.updated_at";
 
+/// The columns that changes return, as they are read out of what was stored of one: those of a user and of a session.
+pub(crate) const OUTCOME_COLUMNS: &str = "
+          id bigint,
+          name text,
+          email text,
+          roles text[],
+          is_active boolean,
+          avatar_url text,
+          version bigint,
+          created_at timestamptz,
+          updated_at timestamptz,
+          session_id uuid,
+          authenticated_at timestamptz,
+          issued_at timestamptz";
+
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {
     row.try_get(column)

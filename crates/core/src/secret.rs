@@ -12,6 +12,7 @@ use crate::{
 
 const LABEL_REFRESH: &[u8] = b"usher refresh token v1";
 const LABEL_CURSOR: &[u8] = b"usher cursor v1";
+const LABEL_IDEMPOTENCY: &[u8] = b"usher idempotency v1";
 const LABEL_COMPARISON: &[u8] = b"usher comparison v1";
 const CURSOR_TAG: usize = 16;
 
@@ -19,6 +20,7 @@ const CURSOR_TAG: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Secret {
     pub(crate) refresh: hmac::Key,
+    pub(crate) idempotency: hmac::Key,
     cursor: hmac::Key,
     comparison: hmac::Key,
 }
@@ -34,6 +36,7 @@ impl Secret {
         let derive = |label| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
         Ok(Self {
             refresh: derive(LABEL_REFRESH),
+            idempotency: derive(LABEL_IDEMPOTENCY),
             cursor: derive(LABEL_CURSOR),
             comparison: derive(LABEL_COMPARISON),
         })

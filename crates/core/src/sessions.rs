@@ -8,7 +8,8 @@ use usher_domain::{Action, Entity, Event, Origin, Permissions, SessionId, User, 
 use uuid::Builder;
 
 use crate::{
-    Author, Connection, Result,
+    Attempt, Author, Connection, Result,
+    audited::Changed,
     bytes::random,
     connection::Parameter,
     passwords::PasswordHash,
@@ -56,6 +57,8 @@ pub struct Session {
     pub refresh: RefreshToken,
     /// When the user gave the password.
     pub authenticated_at: OffsetDateTime,
+    /// When an earlier attempt at the same request was given its tokens. Those of today end no later.
+    pub issued_at: Option<OffsetDateTime>,
 }
 
 impl Session {
@@ -65,7 +68,17 @@ impl Session {
             user: row::user(row)?,
             refresh,
             authenticated_at: row::get(row, "authenticated_at")?,
+            issued_at: None,
         })
+    }
+
+    /// Reads the session of a change, whether it was made now or by an earlier attempt.
+    fn of(changed: &Changed, refresh: RefreshToken) -> Result<Self> {
+        let mut session = Self::read(&changed.row, refresh)?;
+        if changed.is_repeated {
+            session.issued_at = Some(row::get(&changed.row, "issued_at")?);
+        }
+        Ok(session)
     }
 
     /// Returns whom an access token of this session is for.
@@ -105,18 +118,38 @@ pub async fn authorise(connection: &Connection, principal: Principal) -> Result<
     .transpose()
 }
 
-/// Begins a session for a user whose password was right, or returns `None` when the account was changed meanwhile.
+/// A sign-in whose password was right.
+pub struct SignIn<'a> {
+    /// The user.
+    pub user: UserId,
+    /// The hash that the password was checked against.
+    pub checked: &'a PasswordHash,
+    /// A new hash of it, when the old one costs too little.
+    pub rehashed: Option<&'a PasswordHash>,
+    /// The request, when it may be sent again.
+    pub attempt: Option<&'a Attempt>,
+}
+
+/// Begins a session, or returns `None` when the account was changed meanwhile.
 ///
 /// The row of the user is locked against a deactivation or a new password that runs at the same time.
 pub async fn start(
     connection: &Connection,
     origin: &Origin,
-    user: UserId,
-    checked: &PasswordHash,
-    rehashed: Option<&PasswordHash>,
+    sign_in: SignIn<'_>,
 ) -> Result<Option<Session>> {
+    let SignIn {
+        user,
+        checked,
+        rehashed,
+        attempt,
+    } = sign_in;
+    let first = |id| match attempt {
+        Some(attempt) => Ok(RefreshToken::first_of(id, attempt)),
+        None => RefreshToken::first(id),
+    };
     let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
-    let refresh = RefreshToken::first(id)?;
+    let refresh = first(id)?;
     let refresh_hash = refresh.hash();
     let event = Event::new(Action::Login, Entity::User).with_session(id);
     let user_agent = origin
@@ -133,9 +166,9 @@ pub async fn start(
         (&user_agent, Type::TEXT),
         (&rehashed.map(PasswordHash::as_str), Type::TEXT),
     ];
-    let author = Author::user(user, id, origin);
-    let row = connection
-        .change(
+    let author = Author::user(user, id, origin).once(attempt);
+    let changed = connection
+        .change_once(
             "start session",
             author,
             &event,
@@ -143,7 +176,15 @@ pub async fn start(
             parameters,
         )
         .await?;
-    row.map(|row| Session::read(&row, refresh)).transpose()
+    let Some(changed) = changed else {
+        return Ok(None);
+    };
+    let refresh = if changed.is_repeated {
+        first(SessionId::new(row::get(&changed.row, "session_id")?))?
+    } else {
+        refresh
+    };
+    Session::of(&changed, refresh).map(Some)
 }
 
 /// The parameters are those of [`start`], in the order it sends them.
@@ -169,7 +210,7 @@ fn start_statement() -> String {
           )
           select $1, account.id, $3, now() + make_interval(days => $5), $6, $7
           from account
-          returning created_at
+          returning id as session_id, created_at
         ),
         rehashed as (
           update users
@@ -179,7 +220,12 @@ fn start_statement() -> String {
             and $8 is not null
         ),
         change as (
-          select account.*, account.id as entity_id, session.created_at as authenticated_at
+          select
+            account.*,
+            account.id as entity_id,
+            session.session_id,
+            session.created_at as authenticated_at,
+            session.created_at as issued_at
           from account
           cross join session
         )"
@@ -225,17 +271,12 @@ pub async fn record_failure(
     Ok(())
 }
 
-/// Ends the session of the actor.
-pub async fn end(connection: &Connection, origin: &Origin, actor: &Actor) -> Result<()> {
-    let event = Event::new(Action::Logout, Entity::User).with_session(actor.session);
-    end_as(
-        connection,
-        actor.author(origin),
-        actor.session,
-        "logout",
-        &event,
-    )
-    .await
+/// Ends the session of an access token; one that has ended stays so.
+pub async fn end(connection: &Connection, origin: &Origin, principal: Principal) -> Result<()> {
+    let Principal { user, session } = principal;
+    let event = Event::new(Action::Logout, Entity::User).with_session(session);
+    let author = Author::user(user, session, origin);
+    end_as(connection, author, session, "logout", &event).await
 }
 
 /// Ends the session that a refresh token belongs to; a token that belongs to none changes nothing (RFC 7009, 2.2).

@@ -41,6 +41,11 @@ impl SignedIn {
     pub fn author(&self) -> Author<'_> {
         self.actor.author(&self.origin)
     }
+
+    /// Returns whose `Idempotency-Key`s the caller's are.
+    pub(crate) fn sender(&self) -> String {
+        format!("user {}", self.actor.user.id)
+    }
 }
 
 impl FromRequestParts<App> for SignedIn {
@@ -240,7 +245,7 @@ fn check<P: Grant>(actor: &Actor) -> Result<(), Problem> {
 }
 
 /// Returns who the access token says the caller is (RFC 6750, section 2.1).
-fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+pub(crate) fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
     if !parts.headers.contains_key(header::AUTHORIZATION) {
         let detail = "There is no header `Authorization: Bearer …` with an access token.";
         return Err(Problem::from(Code::Unauthenticated).with_detail(detail));

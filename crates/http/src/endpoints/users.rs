@@ -21,7 +21,7 @@ use crate::{
     App, Code, Operations, Problem,
     access::{May, Named, Reads, Target},
     answer::{Created, Done, Listed, Shown, Timestamp, view},
-    input::{Body, Fields, IfMatch, Nothing, Nullable, Query, form, open_cursor},
+    input::{Body, Fields, IfMatch, Nothing, Nullable, Posted, Query, form, open_cursor},
 };
 
 pub(crate) fn collection() -> Operations {
@@ -201,9 +201,11 @@ async fn create(
     State(app): State<App>,
     may: May<UsersCreate>,
     _: Query<Nothing>,
-    Body(form): Body<NewUserForm>,
+    posted: Posted<NewUserForm>,
 ) -> Result<Created<UserView>, Problem> {
     let caller = may.caller();
+    let attempt = posted.attempt(&app, &caller.sender());
+    let form = posted.form;
     let roles = form.roles.unwrap_or_default();
     if roles != RoleSet::default() && !caller.actor.permissions.allow(Permission::RolesGrant) {
         return Err(Problem::lacks(Permission::RolesGrant));
@@ -223,7 +225,7 @@ async fn create(
     let permissions = &caller.actor.permissions;
     let created = users::insert(
         &connection,
-        caller.author(),
+        caller.author().once(attempt.as_ref()),
         &new,
         password.as_ref(),
         permissions,

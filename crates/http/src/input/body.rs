@@ -65,7 +65,7 @@ impl<F: Form> Part for OptionalBody<F> {
     }
 }
 
-fn describe<F: Form>(docs: &mut Docs, is_required: bool) {
+pub(super) fn describe<F: Form>(docs: &mut Docs, is_required: bool) {
     let schema = form::schema(F::members());
     docs.body = Some(
         json!({ "required": is_required, "content": { "application/json": { "schema": schema } } }),
@@ -79,7 +79,7 @@ fn describe<F: Form>(docs: &mut Docs, is_required: bool) {
 }
 
 /// A form of a foreign page cannot send JSON without asking first, so this also stops cross-site requests.
-fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let refused = Err(Code::UnsupportedMediaType.into());
     if headers.contains_key(header::CONTENT_ENCODING) {
         return refused;
@@ -105,7 +105,7 @@ fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
+pub(super) async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
     match Limited::new(body, MAX_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Code::BodyTooLarge.into()),
@@ -113,7 +113,7 @@ async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
     }
 }
 
-fn members(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+pub(super) fn members(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     if bytes.is_empty() {
         let detail = "The body is empty; send a JSON object.";
         return Err(Problem::from(Code::MalformedJson).with_detail(detail));
@@ -127,6 +127,6 @@ fn members(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     Err(Problem::invalid_at(Place::Pointer(String::new()), invalid))
 }
 
-fn parse<F: Form>(members: Map<String, Value>) -> Result<F, Problem> {
+pub(super) fn parse<F: Form>(members: Map<String, Value>) -> Result<F, Problem> {
     F::read(Source::members(members)).map_err(Problem::invalid)
 }
