@@ -169,3 +169,16 @@ async fn no_answer_holds_a_secret() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_developer_sees_what_the_time_went_into_and_nobody_else_does() {
+    let t = TestApp::with(&[("USHER_ENV", "development")]).await;
+    let timing = t.admin().get("/api/me").await;
+    let timing = timing.header("server-timing");
+    assert!(
+        timing.starts_with("total;dur=") && timing.contains(";desc=\"1 round trips\""),
+        "{timing}"
+    );
+    let t = TestApp::start().await;
+    assert_eq!(t.admin().get("/api/me").await.header("server-timing"), "");
+}

@@ -14,7 +14,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, spent};
 
 /// A parameter with the type it is sent as.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -74,10 +74,12 @@ impl Connection {
             return Err(Error::unavailable("the connection was given up"));
         };
         let started = Instant::now();
+        let under_way = spent::statement();
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         let answer =
             tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(statement, parameters))
                 .await;
+        drop(under_way);
         let answer =
             answer.map_err(|_| Error::unavailable(format!("{context}: no answer within 3 s")))?;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use deadpool_postgres::{
 use once_cell::sync::OnceCell;
 use tokio_postgres::{NoTls, config::SslMode};
 
-use crate::{Connection, DatabaseUrl, Error, Result, tls};
+use crate::{Connection, DatabaseUrl, Error, Result, spent, tls};
 
 /// Everything from asking for a connection to having it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2500);
@@ -74,7 +74,8 @@ impl Database {
     pub async fn connection(&self) -> Result<Connection> {
         let pool = self.pool()?;
         self.distrust_after_freeze(pool);
-        let acquired = tokio::time::timeout(ACQUIRE_TIMEOUT, pool.get()).await;
+        let acquired = tokio::time::timeout(ACQUIRE_TIMEOUT, pool.get());
+        let acquired = spent::connection(acquired).await;
         let client = acquired.map_err(|_| Error::unavailable("no connection within 2.5 s"))??;
         Ok(Connection::new(client))
     }

@@ -23,6 +23,7 @@ mod row;
 pub mod secret;
 mod select;
 pub mod sessions;
+pub mod spent;
 mod tls;
 pub mod tokens;
 pub mod users;

@@ -10,13 +10,16 @@ use std::{
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tower_http::catch_panic::CatchPanicLayer;
-use usher_core::secret;
+use usher_core::{
+    secret,
+    spent::{self, Spent},
+};
 use usher_domain::RequestId;
 
 use crate::{App, Code, Endpoint, Problem};
@@ -24,6 +27,7 @@ use crate::{App, Code, Endpoint, Problem};
 /// The longest a request may take; the platform's own limit is higher, and says less.
 const DEADLINE: Duration = Duration::from_secs(8);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The headers of every answer. An API has no pages, so a browser may do nothing at all with an answer.
 const HEADERS: [(HeaderName, &str); 7] = [
@@ -64,7 +68,7 @@ pub fn with_answers(router: Router<App>, app: App) -> Router {
         .fallback(async || Problem::from(Code::NotFound))
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .layer(CatchPanicLayer::custom(on_panic))
-        .layer(middleware::from_fn(around))
+        .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app)
 }
 
@@ -83,21 +87,53 @@ fn on_panic(panic: Box<dyn Any + Send>) -> Response {
         .into_response()
 }
 
-async fn around(mut request: Request, next: Next) -> Response {
+async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    let answered = tokio::time::timeout(DEADLINE, next.run(request));
+    let (answered, spent) = spent::measure(answered).await;
     let answered =
         answered.unwrap_or_else(|_| Problem::from(Code::DeadlineExceeded).into_response());
-    let response = finish(answered, &id);
-    let status = response.status().as_u16();
-    let elapsed = started.elapsed().as_secs_f64() * 1000.0;
-    let route = route.as_ref().map_or("", MatchedPath::as_str);
-    tracing::info!(target: "usher::request", request = id.as_str(), %method, route, status, milliseconds = %format_args!("{elapsed:.1}"), "answered");
+    let mut response = finish(answered, &id);
+    let took = started.elapsed();
+    if app.is_development() {
+        add_timing(response.headers_mut(), took, spent);
+    }
+    tracing::info!(
+        target: "usher::request",
+        request = id.as_str(),
+        %method,
+        route = route.as_ref().map_or("", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        milliseconds = milliseconds(took),
+        database_milliseconds = milliseconds(spent.statements),
+        connection_milliseconds = milliseconds(spent.connections),
+        round_trips = spent.waits,
+        "answered"
+    );
     response
+}
+
+/// Shows a developer's browser what the time went into (`Server-Timing`, W3C).
+fn add_timing(headers: &mut HeaderMap, took: Duration, spent: Spent) {
+    let text = format!(
+        "total;dur={}, database;dur={};desc=\"{} round trips\", connection;dur={}",
+        milliseconds(took),
+        milliseconds(spent.statements),
+        spent.waits,
+        milliseconds(spent.connections),
+    );
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        headers.insert(SERVER_TIMING, value);
+    }
+}
+
+/// Returns a duration in milliseconds, to a hundredth of one.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
 /// Takes the caller's id of the request, so that it can be found in two logs, or makes one.

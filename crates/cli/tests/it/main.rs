@@ -11,6 +11,8 @@ mod dev;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod migrate;
 #[cfg(test)]
 mod seed;

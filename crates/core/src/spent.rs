@@ -1,0 +1,128 @@
+//! What a request spends on the database: how often it waits for it, and how long.
+//!
+//! Statements that are under way together are one wait: the driver sends them all before it reads an answer. So the
+//! number of waits is the number of round trips.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+tokio::task_local! {
+    static METER: Meter;
+}
+
+/// What was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// How often it was waited for statements.
+    pub waits: u32,
+    /// How long it was waited for statements.
+    pub statements: Duration,
+    /// How long it was waited for a connection: for one to be free, or to be opened.
+    pub connections: Duration,
+}
+
+/// Counts for one task.
+#[derive(Default)]
+struct Meter {
+    spent: Cell<Spent>,
+    under_way: Cell<u32>,
+    since: Cell<Option<Instant>>,
+}
+
+/// A statement under way; it is over when this is dropped.
+pub(crate) struct Statement(());
+
+/// Runs a future, and returns what it spent together with what it returned.
+pub async fn measure<F: Future>(future: F) -> (F::Output, Spent) {
+    let measured = async {
+        let output = future.await;
+        (output, METER.with(|meter| meter.spent.get()))
+    };
+    METER.scope(Meter::default(), measured).await
+}
+
+/// Notes that a statement begins.
+pub(crate) fn statement() -> Statement {
+    // Without a meter nobody asked.
+    let _ = METER.try_with(|meter| {
+        if meter.under_way.get() == 0 {
+            meter.since.set(Some(Instant::now()));
+            meter.add(|spent| spent.waits += 1);
+        }
+        meter.under_way.set(meter.under_way.get() + 1);
+    });
+    Statement(())
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        let _ = METER.try_with(|meter| {
+            meter.under_way.set(meter.under_way.get().saturating_sub(1));
+            if meter.under_way.get() == 0
+                && let Some(since) = meter.since.take()
+            {
+                meter.add(|spent| spent.statements += since.elapsed());
+            }
+        });
+    }
+}
+
+/// Runs a future that acquires a connection.
+pub(crate) async fn connection<F: Future>(future: F) -> F::Output {
+    let started = Instant::now();
+    let output = future.await;
+    let _ = METER.try_with(|meter| meter.add(|spent| spent.connections += started.elapsed()));
+    output
+}
+
+impl Meter {
+    fn add(&self, add: impl FnOnce(&mut Spent)) {
+        let mut spent = self.spent.get();
+        add(&mut spent);
+        self.spent.set(spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const STEP: Duration = Duration::from_millis(5);
+
+    async fn wait() {
+        let _statement = statement();
+        sleep(STEP).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_together_is_one_wait() {
+        let ((), spent) = measure(async {
+            tokio::join!(wait(), wait(), wait());
+            wait().await;
+            connection(sleep(STEP)).await;
+        })
+        .await;
+        assert_eq!(spent.waits, 2);
+        assert!(
+            spent.statements >= 2 * STEP && spent.connections >= STEP,
+            "{spent:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_over_and_nothing_is_counted_for_others() {
+        let ((), spent) = measure(async {
+            let _ = tokio::time::timeout(Duration::ZERO, wait()).await;
+            wait().await;
+        })
+        .await;
+        assert_eq!(spent.waits, 2);
+        wait().await;
+        let ((), others) = measure(async {}).await;
+        assert_eq!(others, Spent::default());
+    }
+}
