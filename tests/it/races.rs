@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use usher_tests::{Answer, PASSWORD, TestApp};
 
@@ -232,4 +233,126 @@ async fn a_sign_in_that_races_with_a_deactivation_leaves_no_session() {
             .await
             .expect(200);
     }
+}
+
+/// What an admin who is losing the rights tries to save, and how the rights are lost while the body arrives.
+#[tokio::test]
+async fn who_loses_the_rights_while_a_body_arrives_changes_nothing() {
+    let accomplice = json!({ "name": "Eve", "email": "eve@example.com", "roles": ["admin"], "password": PASSWORD });
+    let cases: [(&Method, &str, Value, &str, u16); 7] = [
+        (&Method::POST, "/api/users", accomplice.clone(), "ban", 401),
+        (
+            &Method::POST,
+            "/api/users",
+            accomplice.clone(),
+            "removal",
+            401,
+        ),
+        (&Method::POST, "/api/users", accomplice, "demotion", 403),
+        (
+            &Method::PATCH,
+            "/api/users/50",
+            json!({ "name": "me", "isActive": true }),
+            "ban",
+            401,
+        ),
+        (
+            &Method::PUT,
+            "/api/users/50/roles",
+            json!({ "roles": ["admin", "user"] }),
+            "demotion",
+            403,
+        ),
+        (
+            &Method::PATCH,
+            "/api/me",
+            json!({ "name": "after all" }),
+            "logout",
+            401,
+        ),
+        (
+            &Method::PATCH,
+            "/api/users/4",
+            json!({ "name": "after all" }),
+            "another address",
+            401,
+        ),
+    ];
+    for (method, path, body, loss, expected) in cases {
+        let t = TestApp::start().await;
+        t.execute(
+            "insert into users (id, name, email, roles) values (50, 'Bad', 'bad@example.com', '{admin}');
+            insert into sessions (id, user_id, refresh_hash, expires_at)
+            values (gen_random_uuid(), 50, sha256('x'), now() + interval '1 day')",
+        )
+        .await;
+        let (_, bad) = t
+            .callers("select user_id, id from sessions where user_id = 50")
+            .await
+            .remove(0);
+        let lose = async {
+            let admin = t.admin();
+            let done = match loss {
+                "ban" => {
+                    admin
+                        .patch("/api/users/50", json!({ "isActive": false }))
+                        .await
+                }
+                "removal" => admin.delete("/api/users/50").await,
+                "demotion" => {
+                    admin
+                        .put("/api/users/50/roles", json!({ "roles": ["user"] }))
+                        .await
+                }
+                "logout" => bad.post("/api/auth/logout", json!({})).await,
+                _ => {
+                    admin
+                        .patch("/api/users/50", json!({ "email": "new@example.com" }))
+                        .await
+                }
+            };
+            assert!(done.status() < 300, "{}", done.text());
+        };
+        let answer = bad.send_late(method, path, body, lose).await;
+        answer.problem(expected);
+        let entries = t.audit().await;
+        assert_eq!(
+            entries.len(),
+            1,
+            "{method} {path} after a {loss}: {entries:?}"
+        );
+        let admins = "select count(*) from users where roles @> '{admin}' and is_active and deleted_at is null";
+        let left = if matches!(loss, "logout" | "another address") {
+            2
+        } else {
+            1
+        };
+        assert_eq!(
+            t.count(admins).await,
+            left,
+            "{method} {path} after a {loss}"
+        );
+        assert_eq!(
+            t.count("select count(*) from users where name in ('me', 'after all')")
+                .await,
+            0
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_late_is_taken_from_who_kept_the_rights() {
+    let t = TestApp::start().await;
+    let rename = async {
+        t.admin()
+            .patch("/api/users/1", json!({ "name": "Boss" }))
+            .await
+            .expect(200);
+    };
+    let body = json!({ "name": "Mem" });
+    let answer = t
+        .admin()
+        .send_late(&Method::PATCH, "/api/users/4", body, rename)
+        .await;
+    answer.expect(200);
 }

@@ -1,10 +1,19 @@
 //! Somebody who sends requests.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use axum::{Router, body::Body};
+use bytes::Bytes;
 use http::{Method, Request, header};
+use http_body::Frame;
 use serde_json::Value;
+use tokio::sync::{Notify, oneshot};
 use tower::ServiceExt;
 use usher_http::ClientAddress;
 
@@ -105,6 +114,33 @@ impl Caller {
         Answer::read(response).await
     }
 
+    /// Sends JSON whose last byte comes after something else has happened: who may send it was checked before.
+    pub async fn send_late(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Value,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Answer {
+        let (rest, body_rest) = oneshot::channel();
+        let is_awaited = Arc::new(Notify::new());
+        let late = Late {
+            rest: Some(body_rest),
+            is_awaited: Arc::clone(&is_awaited),
+        };
+        let request = self
+            .request(method, path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::new(late))
+            .unwrap();
+        let happen = async {
+            is_awaited.notified().await;
+            meanwhile.await;
+            rest.send(Bytes::from(body.to_string())).unwrap();
+        };
+        tokio::join!(self.send(request), happen).0
+    }
+
     /// Signs in and returns the whole answer.
     pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
         self.post(
@@ -112,5 +148,29 @@ impl Caller {
             serde_json::json!({ "email": email, "password": password }),
         )
         .await
+    }
+}
+
+/// A body that comes when it is sent, and tells when somebody waits for it.
+struct Late {
+    rest: Option<oneshot::Receiver<Bytes>>,
+    is_awaited: Arc<Notify>,
+}
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.is_awaited.notify_one();
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let bytes = ready!(Pin::new(rest).poll(context)).unwrap();
+        self.rest = None;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }

@@ -8,9 +8,9 @@ use tokio_postgres::{
     Row,
     types::{ToSql, Type},
 };
-use usher_domain::{Event, Origin, SessionId, UserId};
+use usher_domain::{Event, Origin, RoleSet, SessionId, UserId};
 
-use crate::{Attempt, Connection, Error, Result, connection::Parameter, idempotency};
+use crate::{Attempt, Connection, Constraint, Error, Result, connection::Parameter, idempotency};
 
 /// Who a change is put down to.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub struct Author<'a> {
     session: Option<SessionId>,
     origin: &'a Origin,
     attempt: Option<&'a Attempt>,
+    /// The roles that the author was checked with, when the change asks for them again.
+    checked: Option<&'a RoleSet>,
 }
 
 /// The row of a change, made now or by an earlier attempt at the same request.
@@ -43,6 +45,7 @@ impl<'a> Author<'a> {
             session: None,
             origin,
             attempt: None,
+            checked: None,
         }
     }
 
@@ -53,6 +56,7 @@ impl<'a> Author<'a> {
             session: Some(session),
             origin,
             attempt: None,
+            checked: None,
         }
     }
 
@@ -63,6 +67,16 @@ impl<'a> Author<'a> {
             session: Some(session),
             origin,
             attempt: None,
+            checked: None,
+        }
+    }
+
+    /// Makes the change refuse an author whose session ended, or whose roles changed, since they were checked.
+    #[must_use]
+    pub(crate) fn checked_with(self, roles: &'a RoleSet) -> Self {
+        Self {
+            checked: Some(roles),
+            ..self
         }
     }
 
@@ -110,8 +124,11 @@ impl Connection {
                     is_repeated: false,
                 })
             });
-        // Whatever kept the change from being made, it may be that it was made before.
         match (&changed, author.attempt) {
+            (Err(Error::Conflict(Constraint::AuthorSignedOut | Constraint::AuthorChanged)), _) => {
+                changed
+            }
+            // Whatever else kept the change from being made, it may be that it was made before.
             (Ok(None) | Err(Error::Conflict(_)), Some(attempt)) => {
                 match idempotency::find(self, attempt).await? {
                     Some(row) => Ok(Some(Changed {
@@ -143,6 +160,7 @@ impl Connection {
             .user_agent
             .as_ref()
             .map(usher_domain::UserAgent::as_str);
+        let count = parameters.len();
         let entry: [(&(dyn ToSql + Sync), Type); 8] = [
             (&user, Type::INT8),
             (&event.action.as_str(), Type::TEXT),
@@ -153,26 +171,40 @@ impl Connection {
             (&author.origin.request_id.as_str(), Type::TEXT),
             (&session, Type::UUID),
         ];
-        let (key, request) = author.attempt.map_or((&[][..], &[][..]), |attempt| {
-            (attempt.key.as_slice(), attempt.request.as_slice())
-        });
-        let key: [(&(dyn ToSql + Sync), Type); 2] = [(&key, Type::BYTEA), (&request, Type::BYTEA)];
-        let key = key.into_iter().filter(|_| author.attempt.is_some());
-        let statement = with_entry(
-            change,
-            author.who,
-            parameters.len(),
-            author.attempt.is_some(),
-        );
-        let parameters: Vec<_> = parameters.iter().cloned().chain(entry).chain(key).collect();
+        let key = author.attempt.map(|attempt| attempt.key.as_slice());
+        let request = author.attempt.map(|attempt| attempt.request.as_slice());
+        let checked = author.checked.map(RoleSet::names);
+        let mut parameters: Vec<_> = parameters.iter().cloned().chain(entry).collect();
+        let mut more = Tail::default();
+        if key.is_some() {
+            parameters.extend([
+                (&key as &(dyn ToSql + Sync), Type::BYTEA),
+                (&request, Type::BYTEA),
+            ]);
+            more.request = Some(parameters.len());
+        }
+        if checked.is_some() {
+            parameters.push((&checked, Type::TEXT_ARRAY));
+            more.checked = Some(parameters.len());
+        }
+        let statement = with_entry(change, author.who, count, more);
         let rows = self.run(context, &statement, &parameters).await?;
         Ok(rows.into_iter().next())
     }
 }
 
-/// Writes the entry behind the change, and the key of the attempt if it has one; their parameters follow the `count` ones
-/// of the change.
-fn with_entry(change: &str, who: Who, count: usize, has_key: bool) -> String {
+/// The numbers of parameters that not every change has.
+#[derive(Clone, Copy, Default)]
+struct Tail {
+    /// The hash of the request of an attempt; that of its key comes before it.
+    request: Option<usize>,
+    /// The roles that the author was checked with.
+    checked: Option<usize>,
+}
+
+/// Writes the entry behind the change, the key of the attempt if it has one, and the check of the author; the parameters of
+/// the entry follow the `count` ones of the change.
+fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> String {
     let [
         actor,
         action,
@@ -187,8 +219,8 @@ fn with_entry(change: &str, who: Who, count: usize, has_key: bool) -> String {
         Who::Subject => "change.entity_id".to_owned(),
         Who::User(_) | Who::Nobody => format!("${actor}"),
     };
-    let remembered = if has_key {
-        let (key, request) = (session + 1, session + 2);
+    let remembered = more.request.map_or_else(String::new, |request| {
+        let key = request - 1;
         format!(
             ",
         remembered as (
@@ -201,9 +233,14 @@ fn with_entry(change: &str, who: Who, count: usize, has_key: bool) -> String {
           from change
         )"
         )
-    } else {
-        String::new()
-    };
+    });
+    // It fails when the author may not do this any more, and everything with it.
+    let checked = more.checked.map_or_else(String::new, |checked| {
+        format!(
+            "
+          where check_author({actor}, ${session}, ${checked})"
+        )
+    });
     format!(
         "with {change},
         entry as (
@@ -228,7 +265,7 @@ fn with_entry(change: &str, who: Who, count: usize, has_key: bool) -> String {
             ${user_agent},
             ${request},
             ${session}
-          from change
+          from change{checked}
         ){remembered}
         select change.*
         from change"

@@ -12,6 +12,10 @@ pub enum Constraint {
     UnknownRole,
     /// The last active admin must stay one.
     LastAdmin,
+    /// The session of the author is over by now.
+    AuthorSignedOut,
+    /// The author has other roles by now.
+    AuthorChanged,
     /// A request with the same key was done already: this very one, or another.
     KeyUsed,
     /// A request with the same key was done already, and it was another one.
@@ -24,6 +28,8 @@ impl Constraint {
             "users_email_key" => Some(Self::EmailTaken),
             "users_roles_fkey" => Some(Self::UnknownRole),
             "users_last_admin_check" => Some(Self::LastAdmin),
+            "author_session_check" => Some(Self::AuthorSignedOut),
+            "author_roles_check" => Some(Self::AuthorChanged),
             "idempotency_keys_pkey" => Some(Self::KeyUsed),
             _ => None,
         }

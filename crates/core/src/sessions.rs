@@ -41,9 +41,9 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Returns the actor as the author of a change.
-    pub fn author<'a>(&self, origin: &'a Origin) -> Author<'a> {
-        Author::user(self.user.id, self.session, origin)
+    /// Returns the actor as the author of a change, which is refused unless they may still make it.
+    pub fn author<'a>(&'a self, origin: &'a Origin) -> Author<'a> {
+        Author::user(self.user.id, self.session, origin).checked_with(&self.user.roles)
     }
 }
 

@@ -183,6 +183,10 @@ impl From<CoreError> for Problem {
                 ),
             ),
             CoreError::Conflict(Constraint::LastAdmin) => Self::from(Code::LastAdmin),
+            CoreError::Conflict(Constraint::AuthorSignedOut) => Self::from(Code::Unauthenticated),
+            CoreError::Conflict(Constraint::AuthorChanged) => Self::from(Code::Forbidden).with_detail(
+                "Your roles changed while the request was under way, so nothing was done; send it again.",
+            ),
             CoreError::Conflict(Constraint::KeyReused) => Self::from(Code::KeyReused),
             CoreError::Unavailable { .. } => {
                 Self::from(Code::DatabaseUnavailable).with_source(error)
