@@ -6,7 +6,7 @@ prepare contract (uuid, int8) as select users.id, users.name, users.email, users
 deallocate contract;
 
 -- change user
-prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change ) select change.* from change;
+prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $18) ) select change.* from change;
 deallocate contract;
 
 -- check health
@@ -18,7 +18,7 @@ prepare contract as select count(*) as count from users where deleted_at is null
 deallocate contract;
 
 -- delete user
-prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change ) select change.* from change;
+prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
 deallocate contract;
 
 -- end session
@@ -46,11 +46,11 @@ prepare contract (int8) as select users.id, users.name, users.email, users.roles
 deallocate contract;
 
 -- insert user
-prepare contract (text, text, text, _text, bool, text, _text, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( insert into users ( name, email, password, roles, is_active, avatar_url ) select $1, $2, $3, $4, $5, $6 where not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($4) and needed <> all($7) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $8, $9, $10, change.entity_id, $11, $12, $13, $14, $15 from change ) select change.* from change;
+prepare contract (text, text, text, _text, bool, text, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( insert into users ( name, email, password, roles, is_active, avatar_url ) select $1, $2, $3, $4, $5, $6 where not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($4) and needed <> all($7) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $8, $9, $10, change.entity_id, $11, $12, $13, $14, $15 from change where check_author($8, $15, $16) ) select change.* from change;
 deallocate contract;
 
 -- insert user
-prepare contract (text, text, text, _text, bool, text, _text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea) as with change as ( insert into users ( name, email, password, roles, is_active, avatar_url ) select $1, $2, $3, $4, $5, $6 where not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($4) and needed <> all($7) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $8, $9, $10, change.entity_id, $11, $12, $13, $14, $15 from change ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $16, $17, to_jsonb(change) from change ) select change.* from change;
+prepare contract (text, text, text, _text, bool, text, _text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea, _text) as with change as ( insert into users ( name, email, password, roles, is_active, avatar_url ) select $1, $2, $3, $4, $5, $6 where not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($4) and needed <> all($7) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $8, $9, $10, change.entity_id, $11, $12, $13, $14, $15 from change where check_author($8, $15, $18) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $16, $17, to_jsonb(change) from change ) select change.* from change;
 deallocate contract;
 
 -- list audit logs
@@ -182,7 +182,7 @@ prepare contract (int8, int8, text, text, jsonb, inet, text, text, uuid) as with
 deallocate contract;
 
 -- record reading
-prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as with change as (select null::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $1, $2, $3, change.entity_id, $4, $5, $6, $7, $8 from change ) select change.* from change;
+prepare contract (int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as (select null::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $1, $2, $3, change.entity_id, $4, $5, $6, $7, $8 from change where check_author($1, $8, $9) ) select change.* from change;
 deallocate contract;
 
 -- rotate session

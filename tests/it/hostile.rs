@@ -358,6 +358,13 @@ async fn a_parameter_that_nobody_knows_is_refused() {
             .put("/api/users/4/roles?x=1", json!({ "roles": ["auditor"] }))
             .await,
         admin.delete("/api/users/4?x=1").await,
+        admin.get("/api/health?x=1").await,
+        admin.get("/api/health/live?x=1").await,
+        admin.get("/api/health/ready?x=1").await,
+        admin.get("/api/auth/jwks?x=1").await,
+        admin.post("/api/auth/login?x=1", json!({})).await,
+        admin.post("/api/auth/refresh?x=1", json!({})).await,
+        admin.post("/api/auth/logout?x=1", json!({})).await,
     ] {
         assert_eq!(answer.faults(), ["x unknown"]);
     }

@@ -14,6 +14,7 @@ mod auth;
 mod contract;
 mod database;
 mod faults;
+mod forms;
 mod health;
 mod hostile;
 mod idempotency;

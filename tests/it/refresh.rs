@@ -202,3 +202,38 @@ async fn each_kind_of_token_is_good_for_its_own_purpose_alone() {
         "unauthenticated"
     );
 }
+
+#[tokio::test]
+async fn another_address_ends_every_session() {
+    let t = TestApp::start().await;
+    let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
+    let id = t.admin().post("/api/users", new).await.expect(201)["id"].clone();
+    let session = t
+        .anonymous()
+        .sign_in("ada@example.com", PASSWORD)
+        .await
+        .expect(200);
+    let ada = t
+        .anonymous()
+        .with_token(session["accessToken"].as_str().unwrap());
+    let path = format!("/api/users/{id}");
+    t.admin()
+        .patch(&path, json!({ "name": "Ada King" }))
+        .await
+        .expect(200);
+    ada.get("/api/me").await.expect(200);
+    t.admin()
+        .patch(&path, json!({ "email": "king@example.com" }))
+        .await
+        .expect(200);
+    assert_eq!(ada.get("/api/me").await.problem(401), "unauthenticated");
+    let refresh = json!({ "refreshToken": session["refreshToken"] });
+    let refused = t.anonymous().post("/api/auth/refresh", refresh).await;
+    assert_eq!(refused.problem(401), "invalid-refresh-token");
+    let reason = "select end_reason from sessions where user_id = (select max(id) from users)";
+    assert_eq!(t.sql(reason, &[]).await, "email-changed");
+    t.anonymous()
+        .sign_in("king@example.com", PASSWORD)
+        .await
+        .expect(200);
+}

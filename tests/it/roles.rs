@@ -167,3 +167,23 @@ async fn a_set_of_roles_is_neither_empty_nor_endless() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_role_that_is_held_or_built_in_keeps_its_name() {
+    let t = TestApp::start().await;
+    for statement in [
+        "delete from roles where name = 'auditor'",
+        "update roles set name = 'root' where name = 'admin'",
+        "delete from roles where name = 'helper'",
+        "update roles set name = 'other' where name = 'helper'",
+    ] {
+        let refused = t.refused(statement).await;
+        assert!(
+            refused.starts_with("23503: role \""),
+            "{statement}: {refused}"
+        );
+    }
+    t.execute("update users set roles = '{user}' where roles @> '{helper}'")
+        .await;
+    t.execute("update roles set name = 'other' where name = 'helper'; delete from roles where name = 'other'").await;
+}

@@ -99,7 +99,7 @@ async fn every_bad_value_is_named_at_once() {
             "/roles/1 role-name",
             "/roles/2 type",
             "/version unknown",
-            "/~0/x unknown",
+            "/~0~1x unknown",
         ]
     );
     assert_eq!(

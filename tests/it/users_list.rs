@@ -233,3 +233,18 @@ async fn only_the_wanted_members_are_listed() {
         .expect(200);
     assert_eq!(page["data"], json!([{ "id": 1, "name": "admin" }]));
 }
+
+#[tokio::test]
+async fn the_link_to_the_next_page_has_one_cursor_however_the_last_was_spelled() {
+    let t = TestApp::start().await;
+    let first = t.admin().get("/api/users?limit=1").await.expect(200);
+    let cursor = first["page"]["nextCursor"].as_str().unwrap();
+    let second = t
+        .admin()
+        .get(&format!("/api/users?limit=1&%63ursor={cursor}"))
+        .await;
+    second.expect(200);
+    let link = second.header("link");
+    let next = link.trim_start_matches('<').split('>').next().unwrap();
+    t.admin().get(next).await.expect(200);
+}

@@ -219,22 +219,7 @@ fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> String {
         Who::Subject => "change.entity_id".to_owned(),
         Who::User(_) | Who::Nobody => format!("${actor}"),
     };
-    let remembered = more.request.map_or_else(String::new, |request| {
-        let key = request - 1;
-        format!(
-            ",
-        remembered as (
-          insert into idempotency_keys (
-            key,
-            request,
-            outcome
-          )
-          select ${key}, ${request}, to_jsonb(change)
-          from change
-        )"
-        )
-    });
-    // It fails when the author may not do this any more, and everything with it.
+    let remembered = more.request.map_or_else(String::new, remembered);
     let checked = more.checked.map_or_else(String::new, |checked| {
         format!(
             "
@@ -269,5 +254,22 @@ fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> String {
         ){remembered}
         select change.*
         from change"
+    )
+}
+
+/// Writes what keeps the key of an attempt.
+fn remembered(request: usize) -> String {
+    let key = request - 1;
+    format!(
+        ",
+        remembered as (
+          insert into idempotency_keys (
+            key,
+            request,
+            outcome
+          )
+          select ${key}, ${request}, to_jsonb(change)
+          from change
+        )"
     )
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{DatabaseUrl, passwords::Cost, secret::Secret, tokens::SigningKeys};
+use crate::{DatabaseUrl, UrlError, passwords::Cost, secret::Secret, tls, tokens::SigningKeys};
 
 /// Says which variable is missing or wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +114,12 @@ pub fn database_url(
                 "is missing; set it to postgresql://user:password@host:5432/database",
             )
         })?;
-    DatabaseUrl::parse(&text, allow_plaintext).map_err(|error| ConfigError::new(variable, error))
+    let read = || {
+        let url = DatabaseUrl::parse(&text, allow_plaintext)?;
+        tls::check_authorities(&url)?;
+        Ok(url)
+    };
+    read().map_err(|error: UrlError| ConfigError::new(variable, error))
 }
 
 fn issuer(get: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
@@ -221,6 +226,10 @@ mod tests {
         }
         for (variable, value) in [
             ("DATABASE_URL", "mysql://x"),
+            (
+                "DATABASE_URL",
+                "postgres://u@h/d?sslrootcert=/nowhere/ca.pem",
+            ),
             ("USHER_SIGNING_KEYS", "AAAA"),
             ("USHER_SECRET", "c2hvcnQ"),
             ("USHER_ISSUER", "id.example.com"),

@@ -28,9 +28,9 @@ pub struct Secret {
 impl Secret {
     /// Reads a secret: at least 32 bytes in base64.
     pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
-        let bytes = decode_base64(text).ok_or("is not base64")?;
+        let bytes = decode_base64(text).ok_or("is not base64; make one with `cargo usher keys`")?;
         if bytes.len() < 32 {
-            return Err("is shorter than 32 bytes");
+            return Err("is shorter than 32 bytes; make one with `cargo usher keys`");
         }
         let root = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
         let derive = |label| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
@@ -112,8 +112,11 @@ mod tests {
     fn a_short_secret_is_refused() {
         assert_eq!(
             Secret::parse("c2hvcnQ").unwrap_err(),
-            "is shorter than 32 bytes"
+            "is shorter than 32 bytes; make one with `cargo usher keys`"
         );
-        assert_eq!(Secret::parse("???").unwrap_err(), "is not base64");
+        assert_eq!(
+            Secret::parse("???").unwrap_err(),
+            "is not base64; make one with `cargo usher keys`"
+        );
     }
 }

@@ -27,6 +27,14 @@ pub fn connector(url: &DatabaseUrl) -> Result<MakeRustlsConnect, UrlError> {
     Ok(MakeRustlsConnect::new(config))
 }
 
+/// Reads the file of `sslrootcert`, so that a wrong one is found at the start and not at the first connection.
+pub(crate) fn check_authorities(url: &DatabaseUrl) -> Result<(), UrlError> {
+    match &url.root_certificates {
+        Some(path) => add_authorities(&mut RootCertStore::empty(), path),
+        None => Ok(()),
+    }
+}
+
 fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), UrlError> {
     let refuse = |reason: String| UrlError::Authorities {
         path: path.display().to_string(),

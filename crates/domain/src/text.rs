@@ -5,7 +5,7 @@ use crate::Invalid;
 /// Trims a text and checks it: 1 to `limit` characters, none of them a control or a direction mark.
 pub(crate) fn line(text: &str, limit: usize) -> Result<&str, Invalid> {
     let text = text.trim();
-    if text.is_empty() {
+    if text.chars().all(is_joining) {
         return Err(Invalid::new("blank", "must not be blank"));
     }
     if text.chars().count() > limit {
@@ -20,14 +20,36 @@ pub(crate) fn line(text: &str, limit: usize) -> Result<&str, Invalid> {
     Ok(text)
 }
 
-/// Tells whether a character can hide or reorder what stands around it: C0 and C1 controls, line separators, and the
-/// bidirectional marks of Unicode TR9.
+/// Tells whether a character can hide or reorder what stands around it, or is itself seen by nobody: C0 and C1 controls,
+/// line separators, the bidirectional marks of Unicode TR9, fillers, invisible operators and tags.
 pub(crate) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
+}
+
+/// Tells whether a character is seen only together with others: joiners, which some scripts need, and selectors of a
+/// variant, which emoji have.
+fn is_joining(character: char) -> bool {
+    matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 /// A text to look for inside names and e-mail addresses, 2 to 100 characters.
@@ -78,6 +100,10 @@ mod tests {
             "a\u{202e}b",
             "a\u{2028}b",
             "a\u{85}b",
+            "a\u{61c}b",
+            "\u{200b}",
+            "\u{3164}",
+            "a\u{e0041}",
         ] {
             assert_eq!(line(text, 10).unwrap_err().code, "unprintable", "{text:?}");
         }
@@ -87,6 +113,10 @@ mod tests {
     fn a_line_is_measured_in_characters() {
         assert_eq!(line("ééé", 3), Ok("ééé"));
         assert_eq!(line("éééé", 3).unwrap_err().code, "too-long");
-        assert_eq!(line(" \t ", 3).unwrap_err().code, "blank");
+        for blank in ["", " \t ", "\u{200d}", "\u{200c} \u{fe0f}"] {
+            let code = line(blank, 3).err().map(|invalid| invalid.code);
+            assert_eq!(code, Some("blank"), "{blank:?}");
+        }
+        assert_eq!(line("می\u{200c}خواهم", 20), Ok("می\u{200c}خواهم"));
     }
 }

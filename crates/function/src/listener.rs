@@ -2,18 +2,26 @@
 //! tests.
 
 use crate::{error::Error, stop::stop_signal};
-use axum::{
-    Router,
-    extract::{ConnectInfo, Request},
-    middleware::map_request,
-    serve::ListenerExt,
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
 };
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
+use tower::ServiceExt;
 use usher_http::ClientAddress;
 
 /// How long requests in flight may take after the stop; each has a deadline of 8 seconds.
 const DRAIN: Duration = Duration::from_secs(9);
+
+/// The longest that the head of a request may take to arrive, and the longest that a connection may be idle.
+const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
+
+/// How long is waited when no connection can be accepted.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves the router on an address until the process is told to stop.
 pub(crate) async fn run(address: SocketAddr, router: Router) -> Result<(), Error> {
@@ -37,30 +45,57 @@ async fn drained() {
 
 /// Serves the router until `shutdown` is ready, then finishes the requests in flight.
 ///
-/// The peer of the connection is the caller's address: nothing that a caller sends can change it.
+/// The peer of the connection is the caller's address: nothing that a caller sends can change it. Who does not send the
+/// head of a request in time, the next one on a connection included, is hung up on.
 pub async fn listen(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    // An answer is one small write, which must not wait for a bigger one.
-    let listener = listener.tap_io(|stream| {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_ARRIVAL);
+    let connections = GracefulShutdown::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, perhaps: others are closed meanwhile.
+                    tracing::error!("cannot accept a connection: {error}");
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut shutdown => break,
+        };
+        // An answer is one small write, which must not wait for a bigger one.
         let _ = stream.set_nodelay(true);
-    });
-    let service = router
-        .layer(map_request(set_address))
-        .into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(shutdown)
-        .await
+        let address = ClientAddress(Some(peer.ip().to_canonical()));
+        let router = router.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(address);
+            router.clone().oneshot(request)
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        spawn(connections.watch(connection));
+    }
+    drop(listener);
+    connections.shutdown().await;
+    Ok(())
 }
 
-async fn set_address(peer: ConnectInfo<SocketAddr>, mut request: Request) -> Request {
-    let address = peer.0.ip().to_canonical();
-    request
-        .extensions_mut()
-        .insert(ClientAddress(Some(address)));
-    request
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the host itself: nothing freezes it"
+)]
+fn spawn(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    tokio::spawn(async {
+        // Callers who hang up are none of our business.
+        let _ = connection.await;
+    });
 }
 
 #[cfg(test)]
@@ -101,6 +136,31 @@ mod tests {
         let (outcome, answer) = tokio::join!(server, client);
         outcome.unwrap();
         assert!(answer.ends_with("Some(127.0.0.1)"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_finishes_the_head_of_a_request_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = listen(listener, Router::new(), async {
+            drop(stopped.await);
+        });
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+            let started = tokio::time::Instant::now();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            drop(stop);
+            started.elapsed()
+        };
+        let (outcome, waited) = tokio::join!(server, client);
+        outcome.unwrap();
+        assert!(
+            waited >= HEAD_ARRIVAL && waited < 2 * HEAD_ARRIVAL,
+            "{waited:?}"
+        );
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Where the events of `tracing` go: standard error, as JSON in production and as text in development.
 //!
 //! `USHER_LOG` chooses what is shown: a level (`info`), levels of targets (`usher::sql=debug`), or
-//! both with commas between. In production only errors are shown without it, in development the
+//! both with commas between. In production only errors and refusals are shown without it, in development the
 //! queries with their timings as well.
 
 use crate::environment::variable;
@@ -10,7 +10,7 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-const IN_PRODUCTION: &str = "error";
+const IN_PRODUCTION: &str = "error,usher::refused=warn";
 const IN_DEVELOPMENT: &str = "info,usher::sql=debug";
 
 /// Starts the logging of the process; a second call changes nothing.
@@ -58,8 +58,9 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn production_shows_only_errors() {
+    fn production_shows_only_errors_and_who_was_refused() {
         let (targets, _) = targets(None, false);
+        assert!(targets.would_enable("usher::refused", &Level::WARN));
         assert!(targets.would_enable("usher_http", &Level::ERROR));
         assert!(!targets.would_enable("usher_http", &Level::WARN));
         assert!(!targets.would_enable("usher::sql", &Level::INFO));

@@ -216,7 +216,7 @@ impl<P: Grant> FromRequestParts<App> for Target<P> {
         let named = Named::<P>::from_request_parts(parts, app).await?;
         let (actor, subject) = named.find().await?;
         if !actor.permissions.cover(&subject.permissions) {
-            return Err(Code::RoleEscalation.into());
+            return Err(Problem::from(Code::RoleEscalation).by(&actor));
         }
         Ok(Self {
             caller: SignedIn {
@@ -240,7 +240,7 @@ fn check<P: Grant>(actor: &Actor) -> Result<(), Problem> {
     if actor.permissions.allow(P::PERMISSION) {
         Ok(())
     } else {
-        Err(Problem::lacks(P::PERMISSION))
+        Err(Problem::lacks(P::PERMISSION).by(actor))
     }
 }
 

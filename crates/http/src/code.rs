@@ -94,6 +94,9 @@ codes! {
     VersionMismatch = PRECONDITION_FAILED, "version-mismatch",
         "The user is no longer at the version named in `If-Match`.",
         "Read the user again, and repeat the change with its new `ETag`.";
+    BodyTimeout = REQUEST_TIMEOUT, "body-timeout",
+        "The body took longer than 5 seconds to arrive.",
+        "Send it at once; nothing was done.";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large",
         "The body is larger than 64 KiB.",
         "Send less.";

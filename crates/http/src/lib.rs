@@ -26,4 +26,4 @@ pub use code::Code;
 pub use operation::{Endpoint, Operation, Operations};
 pub use origin::ClientAddress;
 pub use problem::Problem;
-pub use router::{router, with_answers};
+pub use router::{answer, router, with_answers};

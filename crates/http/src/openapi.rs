@@ -205,6 +205,7 @@ fn problem_schema() -> Value {
                     "properties": {
                         "pointer": { "type": "string", "format": "json-pointer" },
                         "parameter": { "type": "string" },
+                        "header": { "type": "string" },
                         "code": { "type": "string" },
                         "message": { "type": "string" },
                     },

@@ -5,7 +5,7 @@ use std::{error::Error, sync::Arc};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
-use usher_core::{Constraint, Error as CoreError};
+use usher_core::{Constraint, Error as CoreError, sessions::Actor};
 use usher_domain::{Invalid, Permission, RequestId};
 
 use crate::Code;
@@ -95,6 +95,11 @@ impl Problem {
             .with_detail(format!("The permission {} is needed.", permission.as_str()))
     }
 
+    /// Adds who was refused, for the log alone.
+    pub(crate) fn by(self, actor: &Actor) -> Self {
+        self.with_source(format!("user {}", actor.user.id))
+    }
+
     /// Returns the cause, which is for operators alone.
     pub(crate) fn source_text(&self) -> Option<String> {
         self.source.as_ref().map(|source| chain(&**source))
@@ -122,6 +127,10 @@ impl Problem {
         if status.is_server_error() {
             let source = self.source_text().unwrap_or_default();
             tracing::error!(target: "usher::request", request = request.as_str(), code = self.code.slug(), source, "a request failed");
+        }
+        if status == StatusCode::FORBIDDEN {
+            let source = self.source_text().unwrap_or_default();
+            tracing::warn!(target: "usher::refused", request = request.as_str(), code = self.code.slug(), source, "a request was refused");
         }
         let mut response = (status, self.body(request).to_string()).into_response();
         let headers = response.headers_mut();

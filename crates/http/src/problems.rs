@@ -10,7 +10,7 @@ const HEAD: &str = "# Problem codes
 
 Every error is a problem detail (RFC 9457): `application/problem+json` with `type`, `title`, `status`, `code`, `detail`
 and `requestId`. Programs decide by `code`, which never changes its meaning. `validation-failed` and `email-taken` also
-list `errors`, each with `pointer` (into the body) or `parameter` (of the query), `code` and `message`.
+list `errors`, each with `pointer` (into the body), `parameter` (of the query) or `header`, and with `code` and `message`.
 
 | status | code | meaning | what to do |
 |---|---|---|---|

@@ -146,6 +146,11 @@ fn request_id(headers: &HeaderMap) -> RequestId {
         .unwrap_or_else(secret::request_id)
 }
 
+/// Returns a problem as the answer to a request that no router saw.
+pub fn answer(problem: Problem) -> Response {
+    finish(problem.into_response(), &secret::request_id())
+}
+
 fn finish(response: Response, id: &RequestId) -> Response {
     let problem = response.extensions().get::<Arc<Problem>>().cloned();
     let mut response = match problem {

@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, Uri, header};
+use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
@@ -114,11 +115,10 @@ impl<V: View> Answer for Listed<V> {
 
 /// RFC 8288: the same request with another cursor.
 fn link(uri: &Uri, cursor: &str) -> String {
-    let kept = uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
+    let kept = uri.query().unwrap_or_default().split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !pair.is_empty() && percent_decode_str(name).ne(b"cursor".iter().copied())
+    });
     let mut query: Vec<_> = kept.collect();
     let cursor = format!("cursor={cursor}");
     query.push(&cursor);

@@ -22,7 +22,7 @@ use crate::{
     App, Code, Operations, Problem, access,
     answer::{Done, Shown, json_response, view},
     describe::{Answer, AnswerDocs, Docs, Part},
-    input::{OptionalBody, Posted, form},
+    input::{Nothing, OptionalBody, Posted, Query, form},
     origin::From,
 };
 
@@ -103,6 +103,7 @@ view! {
 async fn sign_in(
     State(app): State<App>,
     From(origin): From,
+    _: Query<Nothing>,
     posted: Posted<Login>,
 ) -> Result<Shown<SessionView>, Problem> {
     let attempt = posted.attempt(&app, &format!("address {}", posted.form.email));
@@ -152,6 +153,7 @@ async fn sign_in(
 async fn prolong(
     State(app): State<App>,
     From(origin): From,
+    _: Query<Nothing>,
     posted: Posted<Refresh>,
 ) -> Result<Shown<SessionView>, Problem> {
     let token = RefreshToken::parse(&posted.form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
@@ -169,6 +171,7 @@ async fn sign_out(
     State(app): State<App>,
     From(origin): From,
     OptionalToken(principal): OptionalToken,
+    _: Query<Nothing>,
     OptionalBody(form): OptionalBody<Refresh>,
 ) -> Result<Done, Problem> {
     match (principal, form) {
@@ -192,8 +195,8 @@ async fn sign_out(
 }
 
 /// GET /api/auth/jwks, anyone.
-async fn keys(State(app): State<App>) -> Keys {
-    Keys(app)
+async fn keys(State(app): State<App>, _: Query<Nothing>) -> Result<Keys, Problem> {
+    Ok(Keys(app))
 }
 
 fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {

@@ -9,6 +9,7 @@ use crate::{
     access::bearer,
     answer::{Shown, view},
     describe::{Docs, Part},
+    input::{Nothing, Query},
 };
 
 pub(crate) fn report() -> Operations {
@@ -106,6 +107,7 @@ impl Part for Insider {
 async fn show(
     State(app): State<App>,
     Insider(is_insider): Insider,
+    _: Query<Nothing>,
 ) -> Result<Shown<HealthView>, Problem> {
     let report = match check(&app).await {
         Ok(report) => report,
@@ -123,12 +125,12 @@ async fn show(
 }
 
 /// GET /api/health/live, anyone.
-async fn live(State(_): State<App>) -> Result<Shown<StatusView>, Problem> {
+async fn live(_: Query<Nothing>) -> Result<Shown<StatusView>, Problem> {
     Ok(Shown::new(StatusView { status: "ok" }))
 }
 
 /// GET /api/health/ready, anyone.
-async fn ready(State(app): State<App>) -> Result<Shown<StatusView>, Problem> {
+async fn ready(State(app): State<App>, _: Query<Nothing>) -> Result<Shown<StatusView>, Problem> {
     check(&app).await?;
     Ok(Shown::new(StatusView { status: "ok" }))
 }

@@ -1,5 +1,7 @@
 //! Bodies: JSON of at most 64 KiB.
 
+use std::time::Duration;
+
 use axum::{
     body::Body as AxumBody,
     extract::{FromRequest, Request},
@@ -19,6 +21,9 @@ use crate::{
 
 /// The largest body that is read.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// The longest a body may take to arrive; what follows has time left before the deadline of the request.
+const ARRIVAL: Duration = Duration::from_secs(5);
 
 /// A form that is read from the body.
 pub(crate) struct Body<F>(pub(crate) F);
@@ -74,6 +79,7 @@ pub(super) fn describe<F: Form>(docs: &mut Docs, is_required: bool) {
         Code::MalformedJson,
         Code::ValidationFailed,
         Code::BodyTooLarge,
+        Code::BodyTimeout,
         Code::UnsupportedMediaType,
     ]);
 }
@@ -106,7 +112,11 @@ pub(super) fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Pro
 }
 
 pub(super) async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
-    match Limited::new(body, MAX_BYTES).collect().await {
+    let collected = Limited::new(body, MAX_BYTES).collect();
+    let Ok(collected) = tokio::time::timeout(ARRIVAL, collected).await else {
+        return Err(Code::BodyTimeout.into());
+    };
+    match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Code::BodyTooLarge.into()),
         Err(_) => Err(Problem::from(Code::MalformedJson).with_detail("The body broke off.")),

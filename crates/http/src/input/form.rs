@@ -83,7 +83,12 @@ impl Source {
             Fields::Members(members) => members.keys().cloned().collect(),
             Fields::Parameters(parameters) => parameters.keys().cloned().collect(),
         };
-        for name in unknown.into_iter().take(20) {
+        for name in unknown {
+            // RFC 6901, section 3; the names that we know have neither character.
+            let name = match &self.fields {
+                Fields::Members(_) => name.replace('~', "~0").replace('/', "~1"),
+                Fields::Parameters(_) => name,
+            };
             self.note(
                 &name,
                 Invalid::new("unknown", "is not known here; remove it"),
@@ -95,8 +100,7 @@ impl Source {
     fn note(&mut self, name: &str, invalid: Invalid) {
         let name: String = name.chars().take(100).collect();
         let place = match self.fields {
-            // RFC 6901, section 3; what is inside a field is written by us and has neither character.
-            Fields::Members(_) => Place::Pointer(format!("/{}", name.replace('~', "~0"))),
+            Fields::Members(_) => Place::Pointer(format!("/{name}")),
             Fields::Parameters(_) => Place::Parameter(name),
         };
         self.faults.push(Fault { place, invalid });

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use usher_core::users::Count;
 use usher_domain::{
     AvatarUrl, Email, Invalid, Limit, Name, Password, PasswordAttempt, RoleName, RoleSet,
@@ -143,12 +143,13 @@ texts! {
 }
 
 fn parse_time(text: &str) -> Result<OffsetDateTime, Invalid> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        Invalid::new(
-            "date-time",
-            "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
-        )
-    })
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok();
+    // In another zone the year may be one that there is not here.
+    let time = time.and_then(|time| time.checked_to_offset(UtcOffset::UTC));
+    time.ok_or(Invalid::new(
+        "date-time",
+        "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
+    ))
 }
 
 fn parse_count(text: &str) -> Result<Count, Invalid> {
