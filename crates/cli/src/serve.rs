@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use usher_function::logging;
+use usher_function::{logging, otlp};
 use usher_http::{App, routes};
 
 use crate::{output::tell, site, stop::Stop};
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 /// Serves until the process is told to stop.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let stop = Stop::listen()?;
-    let app = App::from_environment()?;
+    let (app, exporter) = otlp::observe(App::from_environment()?)?;
     logging::init(app.is_development());
     let listener = site::bind(arguments.host, arguments.port).await?;
     tell(&format!(
@@ -43,6 +43,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         );
         router = site::with_files(router, folder);
     }
-    site::serve(listener, router, stop).await?;
+    tokio::select! {
+        served = site::serve(listener, router, stop) => served?,
+        () = otlp::run(exporter.as_ref()) => {}
+    }
+    otlp::flush(exporter.as_ref()).await;
     Ok(ExitCode::SUCCESS)
 }

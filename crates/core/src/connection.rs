@@ -74,7 +74,7 @@ impl Connection {
             return Err(Error::unavailable("the connection was given up"));
         };
         let started = Instant::now();
-        let under_way = spent::statement();
+        let under_way = spent::statement(context);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         let answer =
             tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(statement, parameters))

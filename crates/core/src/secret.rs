@@ -76,6 +76,11 @@ impl Secret {
     }
 }
 
+/// Returns a new id of a span or a trace: no secret, and never zero.
+pub fn random_id<const N: usize>() -> [u8; N] {
+    random().ok().filter(|id| *id != [0; N]).unwrap_or([1; N])
+}
+
 /// Returns a new id for a request. It is no secret, so a weak one is better than none.
 pub fn request_id() -> RequestId {
     let text = random::<12>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));

@@ -4,7 +4,7 @@
 //! number of waits is the number of round trips.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     time::{Duration, Instant},
 };
 
@@ -23,42 +23,63 @@ pub struct Spent {
     pub connections: Duration,
 }
 
+/// A statement that was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Query {
+    /// Its name.
+    pub name: &'static str,
+    /// When it was sent.
+    pub at: Instant,
+    /// How long its answer took, or until it was given up.
+    pub took: Duration,
+}
+
 /// Counts for one task.
 #[derive(Default)]
 struct Meter {
     spent: Cell<Spent>,
+    queries: RefCell<Vec<Query>>,
     under_way: Cell<u32>,
     since: Cell<Option<Instant>>,
 }
 
 /// A statement under way; it is over when this is dropped.
-pub(crate) struct Statement(());
+pub(crate) struct Statement {
+    name: &'static str,
+    at: Instant,
+}
 
-/// Runs a future, and returns what it spent together with what it returned.
-pub async fn measure<F: Future>(future: F) -> (F::Output, Spent) {
+/// Runs a future, and returns what it spent and what it sent together with what it returned.
+pub async fn measure<F: Future>(future: F) -> (F::Output, Spent, Vec<Query>) {
     let measured = async {
         let output = future.await;
-        (output, METER.with(|meter| meter.spent.get()))
+        METER.with(|meter| (output, meter.spent.get(), meter.queries.take()))
     };
     METER.scope(Meter::default(), measured).await
 }
 
-/// Notes that a statement begins.
-pub(crate) fn statement() -> Statement {
+/// Notes that a statement of this name begins.
+pub(crate) fn statement(name: &'static str) -> Statement {
+    let at = Instant::now();
     // Without a meter nobody asked.
     let _ = METER.try_with(|meter| {
         if meter.under_way.get() == 0 {
-            meter.since.set(Some(Instant::now()));
+            meter.since.set(Some(at));
             meter.add(|spent| spent.waits += 1);
         }
         meter.under_way.set(meter.under_way.get() + 1);
     });
-    Statement(())
+    Statement { name, at }
 }
 
 impl Drop for Statement {
     fn drop(&mut self) {
         let _ = METER.try_with(|meter| {
+            meter.queries.borrow_mut().push(Query {
+                name: self.name,
+                at: self.at,
+                took: self.at.elapsed(),
+            });
             meter.under_way.set(meter.under_way.get().saturating_sub(1));
             if meter.under_way.get() == 0
                 && let Some(since) = meter.since.take()
@@ -94,19 +115,24 @@ mod tests {
     const STEP: Duration = Duration::from_millis(5);
 
     async fn wait() {
-        let _statement = statement();
+        let _statement = statement("wait");
         sleep(STEP).await;
     }
 
     #[tokio::test]
     async fn what_is_under_way_together_is_one_wait() {
-        let ((), spent) = measure(async {
+        let ((), spent, queries) = measure(async {
             tokio::join!(wait(), wait(), wait());
             wait().await;
             connection(sleep(STEP)).await;
         })
         .await;
-        assert_eq!(spent.waits, 2);
+        assert_eq!((spent.waits, queries.len()), (2, 4));
+        assert!(
+            queries
+                .iter()
+                .all(|query| query.name == "wait" && query.took >= STEP)
+        );
         assert!(
             spent.statements >= 2 * STEP && spent.connections >= STEP,
             "{spent:?}"
@@ -115,14 +141,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_given_up_is_over_and_nothing_is_counted_for_others() {
-        let ((), spent) = measure(async {
+        let ((), spent, _) = measure(async {
             let _ = tokio::time::timeout(Duration::ZERO, wait()).await;
             wait().await;
         })
         .await;
         assert_eq!(spent.waits, 2);
         wait().await;
-        let ((), others) = measure(async {}).await;
+        let ((), others, queries) = measure(async {}).await;
+        assert!(queries.is_empty());
         assert_eq!(others, Spent::default());
     }
 }

@@ -3,7 +3,7 @@
 //! `lambda_http` decodes bodies in base64 and writes the cookies; what is left to do is the address
 //! and the path. It catches a panic itself and keeps the process.
 
-use crate::{address, error::Error, uri};
+use crate::{address, error::Error, otlp::Exporter, uri};
 use axum::{Router, body::Body};
 use http::Request;
 use lambda_http::{RequestExt, request::RequestContext, service_fn};
@@ -11,10 +11,18 @@ use tower::ServiceExt;
 use usher_http::ClientAddress;
 
 /// Serves the router until the platform stops the process.
-pub(crate) async fn run(router: Router) -> Result<(), Error> {
+///
+/// What requests did is sent before the answer: after it the process is frozen at once.
+pub(crate) async fn run(router: Router, exporter: Option<Exporter>) -> Result<(), Error> {
     let service = service_fn(move |event: lambda_http::Request| {
-        let router = router.clone();
-        async move { router.oneshot(request(event)).await }
+        let (router, exporter) = (router.clone(), exporter.clone());
+        async move {
+            let answer = router.oneshot(request(event)).await;
+            if let Some(exporter) = exporter {
+                exporter.flush().await;
+            }
+            answer
+        }
     });
     lambda_http::run(service).await
 }

@@ -26,6 +26,7 @@ mod idle;
 mod lambda;
 mod listener;
 pub mod logging;
+pub mod otlp;
 mod problem;
 mod start;
 mod stop;

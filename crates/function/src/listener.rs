@@ -1,7 +1,11 @@
 //! A plain HTTP listener: for containers, for the commands that run on a developer's machine, and for
 //! tests.
 
-use crate::{error::Error, stop::stop_signal};
+use crate::{
+    error::Error,
+    otlp::{self, Exporter},
+    stop::stop_signal,
+};
 use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -24,7 +28,11 @@ const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves the router on an address until the process is told to stop.
-pub(crate) async fn run(address: SocketAddr, router: Router) -> Result<(), Error> {
+pub(crate) async fn run(
+    address: SocketAddr,
+    router: Router,
+    exporter: Option<Exporter>,
+) -> Result<(), Error> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}; set PORT to a free port"))?;
@@ -32,7 +40,9 @@ pub(crate) async fn run(address: SocketAddr, router: Router) -> Result<(), Error
     tokio::select! {
         served = listen(listener, router, stop_signal()) => served?,
         () = drained() => {}
+        () = otlp::run(exporter.as_ref()) => {}
     }
+    otlp::flush(exporter.as_ref()).await;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! From the call in an `api/` file to a running function.
 
 use crate::{
-    environment::variable, error::Error, host::Host, listener, logging, problem, uri, vercel,
+    environment::variable, error::Error, host::Host, listener, logging, otlp, otlp::Exporter,
+    problem, uri, vercel,
 };
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
@@ -31,15 +32,15 @@ fn run(endpoints: &[Endpoint]) -> Result<(), Error> {
     let host = Host::choose(variable)?;
     let runtime = runtime(host)?;
     let outcome = runtime.block_on(async {
-        let app = app(host)?;
+        let (app, exporter) = instance(host)?;
         let router = match &app {
             Some(app) => usher_http::router(endpoints, app.clone()),
             None => problem::misconfigured(),
         };
         match host {
-            Host::Vercel => vercel::run(router, uri::parameters(endpoints), app).await,
-            Host::Lambda => lambda(router).await,
-            Host::Plain(address) => listener::run(address, router).await,
+            Host::Vercel => vercel::run(router, uri::parameters(endpoints), app, exporter).await,
+            Host::Lambda => lambda(router, exporter).await,
+            Host::Plain(address) => listener::run(address, router, exporter).await,
         }
     });
     // A name look-up or a hash that is still running has nobody left to wait for it.
@@ -62,17 +63,18 @@ fn runtime(host: Host) -> Result<Runtime, std::io::Error> {
 
 /// Makes the instance from the environment. On a managed host wrong settings are reported and give
 /// none: the process stays, and answers 503 to everything.
-fn app(host: Host) -> Result<Option<App>, Error> {
-    match App::from_environment() {
-        Ok(app) => {
+fn instance(host: Host) -> Result<(Option<App>, Option<Exporter>), Error> {
+    let made = || -> Result<_, Error> { Ok(otlp::observe(App::from_environment()?)?) };
+    match made() {
+        Ok((app, exporter)) => {
             logging::init(app.is_development());
-            Ok(Some(app))
+            Ok((Some(app), exporter))
         }
         Err(error) if host.is_managed() => {
             report(&error);
-            Ok(None)
+            Ok((None, None))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -80,7 +82,7 @@ fn app(host: Host) -> Result<Option<App>, Error> {
 use crate::lambda::run as lambda;
 
 #[cfg(not(feature = "lambda"))]
-fn lambda(_: axum::Router) -> impl Future<Output = Result<(), Error>> {
+fn lambda(_: axum::Router, _: Option<Exporter>) -> impl Future<Output = Result<(), Error>> {
     let message = "this binary was built without AWS Lambda; build it with `--features lambda`";
     std::future::ready(Err(message.into()))
 }

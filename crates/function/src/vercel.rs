@@ -5,7 +5,7 @@
 //! unescaped into the answer. So a request here runs as background work that the runtime waits for,
 //! lasts until its body has been sent, and never ends in an error.
 
-use crate::{address, delivery::Delivery, error::Error, idle::Idle, problem, uri};
+use crate::{address, delivery::Delivery, error::Error, idle::Idle, otlp::Exporter, problem, uri};
 use axum::{Router, body::Body};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -22,6 +22,7 @@ struct Function {
     parameters: Vec<&'static str>,
     /// None without an instance: then there are no connections.
     idle: Option<Idle>,
+    exporter: Option<Exporter>,
 }
 
 /// Serves the router until the platform stops the process; `parameters` are the path parameters that
@@ -30,12 +31,14 @@ pub(crate) async fn run(
     router: Router,
     parameters: Vec<&'static str>,
     app: Option<App>,
+    exporter: Option<Exporter>,
 ) -> Result<(), Error> {
     let idle = app.map(Idle::new);
     let function = Arc::new(Function {
         router,
         parameters,
         idle,
+        exporter,
     });
     let service = service_fn(move |request: vercel_runtime::Request, state: AppState| {
         let function = Arc::clone(&function);
@@ -63,6 +66,9 @@ async fn answer(
         {
             // Nothing is ever sent: the sender is dropped together with the body.
             let _ = delivered.await;
+        }
+        if let Some(exporter) = &function.exporter {
+            exporter.flush().await;
         }
         if let Some(idle) = &function.idle {
             idle.end().await;
@@ -102,6 +108,7 @@ mod tests {
             router,
             parameters,
             idle: None,
+            exporter: None,
         });
         let response = answer(function, request, &state).await;
         let (parts, body) = response.into_parts();

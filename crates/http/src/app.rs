@@ -8,6 +8,8 @@ use usher_core::{
 };
 use usher_domain::Clock;
 
+use crate::Telemetry;
+
 /// One running instance. Clones are the same instance.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -21,6 +23,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Dates access tokens.
     pub clock: Clock,
+    /// What requests did, when a collector wants to know.
+    pub telemetry: Option<Telemetry>,
     environment: Environment,
     health_token: Option<String>,
 }
@@ -43,14 +47,31 @@ impl App {
             secret: config.secret.clone(),
             passwords: Passwords::new(config.cost.clone()),
             clock,
+            telemetry: None,
             environment: config.environment,
             health_token: config.health_token.clone(),
+        }
+    }
+
+    /// Makes it keep what requests did, for the host to send away.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: Telemetry) -> Self {
+        Self {
+            telemetry: Some(telemetry),
+            ..self
         }
     }
 
     /// Tells whether details may be shown to anybody, and queries logged.
     pub fn is_development(&self) -> bool {
         self.environment == Environment::Development
+    }
+
+    /// Returns how many connections to the database are idle, and how many in use.
+    pub fn connections(&self) -> [(&'static str, usize); 2] {
+        let figures = self.database.figures();
+        let used = figures.open.saturating_sub(figures.idle);
+        [("idle", figures.idle), ("used", used)]
     }
 
     /// Closes the connections that were idle for this long.

@@ -20,6 +20,7 @@ mod problem;
 pub mod problems;
 mod router;
 pub mod routes;
+pub mod telemetry;
 
 pub use app::App;
 pub use code::Code;
@@ -27,3 +28,4 @@ pub use operation::{Endpoint, Operation, Operations};
 pub use origin::ClientAddress;
 pub use problem::Problem;
 pub use router::{answer, router, with_answers};
+pub use telemetry::Telemetry;

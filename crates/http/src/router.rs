@@ -22,7 +22,7 @@ use usher_core::{
 };
 use usher_domain::RequestId;
 
-use crate::{App, Code, Endpoint, Problem};
+use crate::{App, Code, Endpoint, Problem, Telemetry};
 
 /// The longest a request may take; the platform's own limit is higher, and says less.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -89,12 +89,16 @@ fn on_panic(panic: Box<dyn Any + Send>) -> Response {
 
 async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let begun = app
+        .telemetry
+        .as_ref()
+        .map(|_| Telemetry::begin(request.headers()));
     let id = request_id(request.headers());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let answered = tokio::time::timeout(DEADLINE, next.run(request));
-    let (answered, spent) = spent::measure(answered).await;
+    let (answered, spent, queries) = spent::measure(answered).await;
     let answered =
         answered.unwrap_or_else(|_| Problem::from(Code::DeadlineExceeded).into_response());
     let mut response = finish(answered, &id);
@@ -102,12 +106,17 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if app.is_development() {
         add_timing(response.headers_mut(), took, spent);
     }
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    if let (Some(telemetry), Some(begun)) = (&app.telemetry, begun) {
+        telemetry.keep(begun.finish(id.clone(), &method, route, status, spent, &queries));
+    }
     tracing::info!(
         target: "usher::request",
         request = id.as_str(),
         %method,
-        route = route.as_ref().map_or("", MatchedPath::as_str),
-        status = response.status().as_u16(),
+        route,
+        status,
         milliseconds = milliseconds(took),
         database_milliseconds = milliseconds(spent.statements),
         connection_milliseconds = milliseconds(spent.connections),

@@ -17,6 +17,10 @@ mod migrate;
 #[cfg(test)]
 mod seed;
 #[cfg(test)]
+mod served;
+#[cfg(test)]
 mod studio;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod telemetry;
