@@ -1,6 +1,6 @@
 //! A database to back up, its dump, and what `usher backup verify` says of it.
 
-use std::{fs, process::Command};
+use std::{fmt::Write, fs, process::Command};
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -96,11 +96,11 @@ impl Source {
     /// Makes the manifest say what the file is now.
     pub(super) fn forge_sum(&self) {
         let bytes = self.read("x.dump");
-        let sum: String = digest(&SHA256, &bytes)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = digest(&SHA256, &bytes);
+        let mut sum = String::new();
+        for byte in digest.as_ref() {
+            write!(sum, "{byte:02x}").unwrap();
+        }
         self.change_manifest(|manifest| {
             manifest["file"]["size"] = json!(bytes.len());
             manifest["file"]["sha256"] = json!(sum);
