@@ -1,4 +1,4 @@
-//! Embeds the migrations: one folder each, with the file of the same name and a `rollback.sql`.
+//! Embeds the migrations: one folder each, with the file of the same name, a `rollback.sql`, and a `rows.sql` if it has one.
 
 use std::{env, fmt::Write as _, fs, io, path::PathBuf};
 
@@ -27,6 +27,12 @@ fn main() -> io::Result<()> {
             }
             files.push(format!("include_str!({:?})", path.to_string_lossy()));
         }
+        let rows = migration.join("rows.sql");
+        files.push(if rows.is_file() {
+            format!("Some(include_str!({:?}))", rows.to_string_lossy())
+        } else {
+            "None".to_owned()
+        });
         let _ = writeln!(code, "    ({name:?}, {}),", files.join(", "));
     }
     code.push_str("]\n");

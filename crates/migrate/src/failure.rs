@@ -131,7 +131,7 @@ fn describe(answer: &DbError) -> String {
 }
 
 /// Returns an error and its sources as one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", chain(source)),
         None => error.to_string(),
@@ -197,7 +197,7 @@ impl<'a> Place<'a> {
 }
 
 /// Returns the number of the line that a byte is in, counted from 1.
-fn number(sql: &str, at: usize) -> usize {
+pub(crate) fn number(sql: &str, at: usize) -> usize {
     sql.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 

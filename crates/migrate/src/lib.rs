@@ -6,6 +6,7 @@
 //! A function never migrates: `usher migrate deploy` runs before the functions are deployed.
 
 mod apply;
+mod contents;
 mod deploy;
 mod error;
 mod failure;
@@ -13,16 +14,20 @@ mod history;
 mod lock;
 mod migration;
 mod migrations;
+mod proof;
 mod rollback;
+mod rows;
 mod snapshot;
 mod statements;
 mod status;
+mod verify;
 
 pub use deploy::{DeployOptions, Deployed, LOCK_WAIT};
 pub use error::Error;
 pub use failure::{Failure, Kept};
 pub use migration::Migration;
 pub use migrations::Migrations;
+pub use proof::{Fault, Outcome, Proof};
 pub use rollback::{Back, Loss};
 pub use snapshot::{Difference, Object, Snapshot};
 pub use status::{Entry, State, Status};

@@ -11,6 +11,7 @@ const IRREVERSIBLE: &str = "irreversible:";
 pub struct Migration {
     name: String,
     rollback: Option<String>,
+    rows: Option<String>,
     step: refinery::Migration,
 }
 
@@ -35,8 +36,16 @@ impl Migration {
         Ok(Self {
             name: name.to_owned(),
             rollback: rollback.map(str::to_owned),
+            rows: None,
             step,
         })
+    }
+
+    /// Adds statements that make rows, for [`Migrations::verify`](crate::Migrations::verify).
+    #[must_use]
+    pub(crate) fn with_rows(mut self, rows: Option<&str>) -> Self {
+        self.rows = rows.map(str::to_owned);
+        self
     }
 
     /// Returns the version, such as 20261123100000.
@@ -57,6 +66,11 @@ impl Migration {
     /// Returns the statements that undo it, when it was given any.
     pub fn rollback(&self) -> Option<&str> {
         self.rollback.as_deref()
+    }
+
+    /// Returns the statements that make rows by hand, when it brings any.
+    pub fn rows(&self) -> Option<&str> {
+        self.rows.as_deref()
     }
 
     /// Returns the name as the history has it: without the version.

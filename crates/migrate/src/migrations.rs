@@ -1,11 +1,12 @@
 //! A set of migrations, in the order of their versions.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use crate::{Error, Migration, Result};
 
-/// Name, SQL and rollback of each migration of this product.
-const EMBEDDED: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+/// Name, SQL, rollback and rows of each migration of this product.
+const EMBEDDED: &[(&str, &str, &str, Option<&str>)] =
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// A set of migrations, in the order of their versions.
 #[derive(Debug, Clone)]
@@ -16,10 +17,14 @@ pub struct Migrations {
 impl Migrations {
     /// Returns the migrations of this product.
     pub fn embedded() -> Result<Self> {
-        Self::from_parts(EMBEDDED)
+        let list = EMBEDDED.iter().map(|(name, sql, rollback, rows)| {
+            Ok(Migration::new(name, sql, Some(rollback))?.with_rows(*rows))
+        });
+        Self::from_list(list.collect::<Result<_>>()?)
     }
 
-    /// Reads a folder that has one folder for each migration, with the file of the same name and a `rollback.sql`.
+    /// Reads a folder that has one folder for each migration, with the file of the same name and a `rollback.sql`. A file
+    /// `rows.sql` may be there; and where the rollback is missing, the migration cannot be undone.
     pub fn from_folder(folder: &Path) -> Result<Self> {
         let mut list = Vec::new();
         let entries = fs::read_dir(folder).map_err(Error::file(folder))?;
@@ -29,15 +34,12 @@ impl Migrations {
                 continue;
             }
             let name = place.file_name().unwrap_or_default().to_string_lossy();
-            let read = |file: &str| {
-                let file = place.join(file);
-                fs::read_to_string(&file).map_err(Error::file(&file))
-            };
-            list.push(Migration::new(
-                &name,
-                &read(&format!("{name}.sql"))?,
-                Some(&read("rollback.sql")?),
-            )?);
+            let file = place.join(format!("{name}.sql"));
+            let sql = fs::read_to_string(&file).map_err(Error::file(&file))?;
+            let rollback = read_if_there(&place.join("rollback.sql"))?;
+            let rows = read_if_there(&place.join("rows.sql"))?;
+            let migration = Migration::new(&name, &sql, rollback.as_deref())?;
+            list.push(migration.with_rows(rows.as_deref()));
         }
         Self::from_list(list)
     }
@@ -97,6 +99,13 @@ impl Migrations {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         format!("{hash:016x}")
+    }
+}
+
+fn read_if_there(file: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(Error::file(file)),
     }
 }
 

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod deploys;
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rollbacks;
+#[cfg(test)]
+mod rows;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

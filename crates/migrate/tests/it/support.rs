@@ -1,8 +1,10 @@
 //! A database of its own for each test, and short ways to deploy and to ask.
 
+use std::cell::RefCell;
+
 use tokio_postgres::{Client, NoTls};
 use usher_devdb::{TestDatabase, test_cluster};
-use usher_migrate::{DeployOptions, Deployed, Error, Migrations};
+use usher_migrate::{DeployOptions, Deployed, Error, Migrations, Proof};
 
 /// Creates a database with nothing in it.
 pub(crate) async fn database() -> TestDatabase {
@@ -34,4 +36,27 @@ pub(crate) async fn deploy(
 /// Asks for one text.
 pub(crate) async fn ask(client: &Client, question: &str) -> Option<String> {
     client.query_one(question, &[]).await.unwrap().get(0)
+}
+
+/// The databases that migrations are proved in.
+#[derive(Default)]
+pub(crate) struct Proving(Vec<TestDatabase>);
+
+impl Proving {
+    /// Proves migrations.
+    pub(crate) async fn run(&mut self, migrations: &Migrations) -> Vec<Proof> {
+        let databases = RefCell::new(&mut self.0);
+        let fresh = async || -> Result<Client, Error> {
+            let database = database().await;
+            let client = connect(database.url()).await;
+            databases.borrow_mut().push(database);
+            Ok(client)
+        };
+        migrations.verify(fresh, &|_| {}).await.unwrap()
+    }
+
+    /// Connects to one of the databases that it took.
+    pub(crate) async fn connect(&self, number: usize) -> Client {
+        connect(self.0[number].url()).await
+    }
 }
