@@ -18,6 +18,7 @@ mod new;
 mod reset;
 mod rollback;
 mod status;
+mod verify;
 
 pub(crate) use deploy::{deploy, summary};
 pub(crate) use status::status;
@@ -32,6 +33,7 @@ pub(crate) use status::status;
 pub(crate) enum Command {
     Deploy(deploy::Arguments),
     Status(status::Arguments),
+    Verify(verify::Arguments),
     Rollback(rollback::Arguments),
     New(new::Arguments),
     Dev(dev::Arguments),
@@ -61,6 +63,7 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::New(arguments) => new::run(arguments),
         Command::Dev(arguments) => dev::run(arguments).await,

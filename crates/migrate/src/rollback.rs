@@ -1,5 +1,7 @@
 //! Undoes migrations, newest first.
 
+use std::fmt;
+
 use tokio_postgres::{Client, types::Type};
 
 use crate::{
@@ -23,6 +25,17 @@ pub struct Loss {
     pub object: crate::Object,
     /// How many rows it has; for a column, how many have a value in it. `None` for what has no rows.
     pub rows: Option<i64>,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.object)?;
+        match self.rows {
+            None => Ok(()),
+            Some(1) => formatter.write_str(" with 1 row"),
+            Some(rows) => write!(formatter, " with {rows} rows"),
+        }
+    }
 }
 
 impl Migrations {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use usher_migrate::{Back, Loss};
+use usher_migrate::Back;
 
 use super::{Direct, Source, deploy::count};
 use crate::{
@@ -64,7 +64,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         "this would be lost:"
     });
     for loss in &losses {
-        tell(&format!("  {}", line(loss)));
+        tell(&format!("  {loss}"));
     }
     confirm(arguments.yes, "undo")?;
     let undone = migrations.rollback(&mut client, back, &tell).await?;
@@ -72,12 +72,4 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         say(format_args!("undone {name}"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn line(loss: &Loss) -> String {
-    match loss.rows {
-        None => loss.object.to_string(),
-        Some(1) => format!("{} with 1 row", loss.object),
-        Some(rows) => format!("{} with {rows} rows", loss.object),
-    }
 }
