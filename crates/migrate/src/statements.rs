@@ -26,6 +26,41 @@ impl Statement<'_> {
             .windows(words.len())
             .any(|window| window.iter().zip(words).all(|(a, b)| a == b))
     }
+
+    /// Returns the words of each clause: what stands between the commas outside of parentheses. A name with that of its
+    /// schema is one word.
+    pub(crate) fn clauses(&self) -> Vec<Vec<String>> {
+        let mut clauses = vec![Vec::new()];
+        let (mut depth, mut is_joined) = (0_usize, false);
+        for token in tokens(self.text) {
+            let text = self.text.get(token.start..token.end).unwrap_or_default();
+            match (token.kind, text) {
+                (Kind::Other, "(") => depth += 1,
+                (Kind::Other, ")") => depth = depth.saturating_sub(1),
+                (Kind::Other, ",") if depth == 0 => clauses.push(Vec::new()),
+                _ => {}
+            }
+            if let Some(word) = word(token.kind, text)
+                && let Some(clause) = clauses.last_mut()
+            {
+                match clause.last_mut().filter(|_| is_joined) {
+                    Some(last) => *last = format!("{last}.{word}"),
+                    None => clause.push(word),
+                }
+            }
+            is_joined = text == ".";
+        }
+        clauses
+    }
+}
+
+/// Returns a word in small letters, or a quoted name without its quotes.
+fn word(kind: Kind, text: &str) -> Option<String> {
+    match kind {
+        Kind::Word => Some(text.to_lowercase()),
+        Kind::Name => Some(text.trim_matches('"').replace("\"\"", "\"")),
+        Kind::Semicolon | Kind::Other => None,
+    }
 }
 
 /// Returns the statements of a file.
@@ -44,20 +79,18 @@ pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
         }
         let (_, end, words) = current.get_or_insert((token.start, token.end, Vec::new()));
         *end = token.end;
-        match token.kind {
-            Kind::Word => {
-                let word = text.to_lowercase();
-                match word.as_str() {
-                    "atomic" if words.last().is_some_and(|last| last == "begin") => open = 1,
-                    "case" if open > 0 => open += 1,
-                    "end" => open = open.saturating_sub(1),
-                    _ => {}
-                }
-                words.push(word);
+        let Some(word) = word(token.kind, text) else {
+            continue;
+        };
+        if token.kind == Kind::Word {
+            match word.as_str() {
+                "atomic" if words.last().is_some_and(|last| last == "begin") => open = 1,
+                "case" if open > 0 => open += 1,
+                "end" => open = open.saturating_sub(1),
+                _ => {}
             }
-            Kind::Name => words.push(text.trim_matches('"').replace("\"\"", "\"")),
-            Kind::Semicolon | Kind::Other => {}
         }
+        words.push(word);
     }
     if let Some((start, end, words)) = current {
         statements.push(statement(sql, start, end, words));
@@ -234,5 +267,25 @@ mod tests {
         assert!(statement.begins(&["create", "index"]) && statement.has(&["concurrently", "Odd"]));
         assert!(!statement.has(&["commit"]) && !statement.has(&["rollback"]));
         assert_eq!(&sql[statement.start..][..6], "CREATE");
+    }
+
+    #[test]
+    fn clauses_stand_between_commas_outside_of_parentheses() {
+        let statements = split(
+            "alter table \"S\".t add a numeric(1, 2) default 1.5, drop b /* , */, add check (c in (1, 2))",
+        );
+        let clauses: Vec<_> = statements[0]
+            .clauses()
+            .iter()
+            .map(|words| words.join(" "))
+            .collect();
+        assert_eq!(
+            clauses,
+            [
+                "alter table S.t add a numeric default",
+                "drop b",
+                "add check c in"
+            ]
+        );
     }
 }

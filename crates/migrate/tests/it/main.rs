@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod deploys;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod proofs;
 #[cfg(test)]
 mod refusals;
