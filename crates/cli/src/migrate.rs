@@ -14,6 +14,7 @@ use crate::{
 
 mod deploy;
 mod dev;
+mod lint;
 mod new;
 mod reset;
 mod rollback;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Deploy(deploy::Arguments),
     Status(status::Arguments),
     Verify(verify::Arguments),
+    Lint(lint::Arguments),
     Rollback(rollback::Arguments),
     New(new::Arguments),
     Dev(dev::Arguments),
@@ -64,6 +66,7 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
         Command::Deploy(arguments) => deploy::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Lint(arguments) => lint::run(arguments),
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::New(arguments) => new::run(arguments),
         Command::Dev(arguments) => dev::run(arguments).await,

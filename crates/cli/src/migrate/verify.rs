@@ -1,6 +1,6 @@
 //! `usher migrate verify`, and the proof of `usher migrate dev`.
 
-use std::{cell::RefCell, process::ExitCode};
+use std::{cell::RefCell, collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -126,7 +126,7 @@ impl Verified {
         match self.failed() {
             0 => {
                 let rows = self.proofs.last().map(|proof| &proof.rows);
-                let tables = rows.map_or(0, |rows| rows.len());
+                let tables = rows.map_or(0, BTreeMap::len);
                 format!(
                     "{all} proved on PostgreSQL {major}, without rows and with rows in {tables} tables"
                 )

@@ -11,12 +11,6 @@ use tokio_postgres::Client;
 
 use crate::support::{Ended, Folder, connect, database};
 
-/// Writes a migration into the folder `migrations`.
-fn migration(folder: &Folder, name: &str, up: &str, down: &str) {
-    folder.write(&format!("migrations/{name}/{name}.sql"), up);
-    folder.write(&format!("migrations/{name}/rollback.sql"), down);
-}
-
 fn migrate(folder: &Folder, arguments: &[&str], url: &str) -> Ended {
     let all = [&["migrate"], arguments, &["--migrations", "migrations"]].concat();
     folder.run(&all, &[("DATABASE_URL", url)])
@@ -58,12 +52,11 @@ fn a_new_migration_has_the_time_as_its_version() {
 async fn a_migration_is_applied_and_undone() {
     let (folder, database) = (Folder::create(), database().await);
     let name = "V1__make_things";
-    migration(
-        &folder,
+    folder.migration((
         name,
         "create table things (id int);\n",
         "drop table things;\n",
-    );
+    ));
     let client = connect(database.url()).await;
     let dry = migrate(&folder, &["deploy", "--dry-run"], database.url());
     assert!(
@@ -150,16 +143,15 @@ async fn of_eight_deploys_one_is_killed_and_the_others_finish() {
     for number in 1..=4 {
         let name = format!("V{number}__t{number}");
         let up = format!("create table t{number} (id int);\nselect pg_sleep(0.2);\n");
-        migration(&folder, &name, &up, &format!("drop table t{number};\n"));
+        folder.migration((&name, &up, &format!("drop table t{number};\n")));
     }
     let index =
         "-- migrate: no-transaction\ncreate index concurrently if not exists t1_idx on t1 (id);\n";
-    migration(
-        &folder,
+    folder.migration((
         "V5__index",
         index,
         "-- migrate: no-transaction\ndrop index concurrently t1_idx;\n",
-    );
+    ));
     let mut killed = start(&folder, database.url());
     let mut said = BufReader::new(killed.stderr.take().unwrap()).lines();
     // It has the lock, one migration is done and the next one is under way.

@@ -11,9 +11,13 @@ mod dev;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod migrate;
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod seed;
 #[cfg(test)]

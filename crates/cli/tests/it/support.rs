@@ -47,6 +47,12 @@ impl Folder {
         fs::write(file, text).unwrap();
     }
 
+    /// Writes a migration: its name, and the way there and back.
+    pub(crate) fn migration(&self, (name, up, down): (&str, &str, &str)) {
+        self.write(&format!("migrations/{name}/{name}.sql"), up);
+        self.write(&format!("migrations/{name}/rollback.sql"), down);
+    }
+
     /// Returns the command in this folder, with these variables alone.
     pub(crate) fn usher(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
