@@ -39,14 +39,18 @@ impl Migrations {
 
     /// Looks through the text of all migrations.
     ///
-    /// `accepted` is the text of [`Migrations::ACCEPTED`]. `others` are the findings of another program, if one ran: those
-    /// that are known already do not count, and the rest can be accepted in the same way.
+    /// `accepted` is the text of [`Migrations::ACCEPTED`]. `others` are the findings of another program, if one ran, in the
+    /// names of our rules where both have one: those that are known already do not count, and the rest can be accepted in
+    /// the same way.
     pub fn lint(&self, accepted: &str, others: Option<Vec<Finding>>) -> Findings {
         let mut findings: Vec<_> = self.iter().flat_map(rules::findings).collect();
         let is_whole = others.is_some();
         for other in others.unwrap_or_default() {
-            let is_known =
-                |finding: &Finding| finding.file == other.file && finding.rule == other.rule;
+            let is_ours = RULES.contains(&other.rule.as_str());
+            let is_known = |known: &Finding| {
+                let is_same = known.rule == other.rule || (is_ours && known.line == other.line);
+                known.file == other.file && is_same
+            };
             if !findings.iter().any(is_known) {
                 findings.push(other);
             }

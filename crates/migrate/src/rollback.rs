@@ -29,12 +29,16 @@ pub struct Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.object)?;
-        match self.rows {
-            None => Ok(()),
-            Some(1) => formatter.write_str(" with 1 row"),
-            Some(rows) => write!(formatter, " with {rows} rows"),
-        }
+        let Some(rows) = self.rows else {
+            return write!(formatter, "{}", self.object);
+        };
+        let unit = if self.object.kind == "column" {
+            "value"
+        } else {
+            "row"
+        };
+        let many = if rows == 1 { "" } else { "s" };
+        write!(formatter, "{} with {rows} {unit}{many}", self.object)
     }
 }
 

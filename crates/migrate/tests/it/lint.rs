@@ -392,9 +392,9 @@ fn a_finding_in_a_migration_that_cannot_change_is_accepted_beside_it() {
 fn the_findings_of_another_program_count_once_and_are_accepted_too() {
     let sql = "-- lint: allow odd-name because it is old\ncreate index on a (b);";
     let migrations = Migrations::from_parts(&[("V1__a", sql, AWAY)]).unwrap();
-    let other = |rule: &str| Finding {
+    let other = |line, rule: &str| Finding {
         file: "V1__a/V1__a.sql".to_owned(),
-        line: 2,
+        line,
         rule: rule.to_owned(),
         what: "it said so".to_owned(),
         advice: "ask it".to_owned(),
@@ -404,11 +404,15 @@ fn the_findings_of_another_program_count_once_and_are_accepted_too() {
         open.into_iter().map(|finding| finding.rule).collect()
     };
     let others = vec![
-        other("odd-name"),
-        other("blocking-index"),
-        other("new-rule"),
+        other(2, "odd-name"),
+        other(2, "blocking-index"),
+        // The same thing, seen in another way.
+        other(2, "blocking-constraint"),
+        other(3, "type-change"),
+        other(2, "new-rule"),
     ];
-    assert_eq!(rules(Some(others)), ["blocking-index", "new-rule"]);
+    let open = ["blocking-index", "new-rule", "type-change"];
+    assert_eq!(rules(Some(others)), open);
     assert_eq!(rules(Some(vec![])), ["needless-allow", "blocking-index"]);
     // Without the other program nobody can tell.
     assert_eq!(rules(None), ["blocking-index"]);
