@@ -208,3 +208,16 @@ fn start(statement: &Statement<'_>) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_explained() {
+        let page = include_str!("../../../../docs/operations.md");
+        let is_missing = |rule: &&&str| !page.contains(&format!("\n| `{rule}` | "));
+        assert_eq!(RULES.iter().filter(is_missing).count(), 0);
+        assert!(RULES.is_sorted(), "so that none is written twice");
+    }
+}
