@@ -4,6 +4,8 @@
 //! takes that this does not find stands in a file `rows.sql` beside a migration: it is run whenever rows are needed, from
 //! that migration on until a newer one has its own.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::{Client, Transaction};
 
 use self::table::Table;
@@ -29,6 +31,8 @@ enum Kind {
 pub(crate) struct Maker {
     number: i64,
     random: Random,
+    /// Tables that take no row. They are told and tried once.
+    hopeless: BTreeSet<String>,
 }
 
 impl Maker {
@@ -37,6 +41,7 @@ impl Maker {
             // Long enough for what has to have three letters.
             number: 1000,
             random: Random(1),
+            hopeless: BTreeSet::new(),
         }
     }
 
@@ -48,7 +53,8 @@ impl Maker {
         client: &mut Client,
         by_hand: Option<&Migration>,
     ) -> Result<Vec<String>> {
-        let tables = table::read(client).await?;
+        let mut tables = table::read(client).await?;
+        tables.retain(|table| !self.hopeless.contains(&table.name));
         let failed = || Error::database("make rows");
         let transaction = client.transaction().await.map_err(failed())?;
         let at_once = "set constraints all immediate";
@@ -65,6 +71,7 @@ impl Maker {
                 faults.push(format!(
                     "no row could be made for {name}: {reason}; write some into rows.sql beside the migration"
                 ));
+                self.hopeless.insert(name);
             }
         }
         transaction.commit().await.map_err(failed())?;

@@ -61,6 +61,9 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Tries migrations out. A signal ends it in order: no scratch database is left.
 pub(super) async fn verify(migrations: &Migrations, shadow: &ShadowChoice) -> Result<Verified> {
+    if migrations.iter().next().is_none() {
+        bail!("there are no migrations to prove");
+    }
     let mut stop = Stop::listen()?;
     let scratches = RefCell::new(Vec::new());
     let fresh = async || -> Result<Client> {

@@ -169,6 +169,24 @@ fn a_proof_is_shown_for_programs() {
     );
 }
 
+#[test]
+fn what_was_not_tried_is_said() {
+    let folder = Folder::create();
+    folder.write("migrations/lint.txt", "");
+    let ended = verify(&folder, &[]);
+    assert_eq!(
+        (ended.code, ended.errors.as_str()),
+        (Some(1), "error: there are no migrations to prove\n")
+    );
+    // Each deploy calls it, and it returns the roles that there should be.
+    let function = "create function grant_privileges() returns text[] language sql as $$ select '{usher_nobody}'::text[] $$;\n";
+    folder.migration(("V1__roles", function, "drop function grant_privileges();\n"));
+    let ended = verify(&folder, &[]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
+    let lacks = "lacks the roles usher_nobody, so that what is granted to them was not tried\n";
+    assert!(ended.errors.contains(lacks), "{}", ended.errors);
+}
+
 #[tokio::test]
 async fn a_proof_that_is_stopped_leaves_no_database() {
     let folder = Folder::create();

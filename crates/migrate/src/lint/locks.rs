@@ -130,7 +130,11 @@ impl File {
         }
         let on = rest.iter().position(|word| *word == "on")?;
         let (before, after) = rest.split_at(on);
-        self.made.insert(named(before).0.to_owned());
+        // It may have none.
+        let name = named(before).0;
+        if !name.is_empty() {
+            self.made.insert(name.to_owned());
+        }
         let table = named(after.get(1..)?).0;
         if before.contains(&"concurrently") || self.made.contains(table) {
             return None;

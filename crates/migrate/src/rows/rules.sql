@@ -31,7 +31,7 @@ with
     from pg_index
     join pg_class on pg_class.oid = indexrelid
     where indisunique
-      and not exists (select from pg_constraint where conindid = indexrelid)
+      and not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x'))
   )
 select
   relation::regclass::text as place,

@@ -66,7 +66,9 @@ async fn our_own_migrations_are_proved_with_a_value_in_every_column() {
     for table in filled {
         let empty = format!(
             "with given as (
-              select key from {table} as row, jsonb_each(to_jsonb(row)) where value <> 'null' group by 1
+              select pair.name
+              from {table} as row, jsonb_each(to_jsonb(row)) as pair (name, value)
+              where pair.value <> 'null'
             )
             select string_agg(attname, ' ')
             from pg_attribute
