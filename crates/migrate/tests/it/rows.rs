@@ -4,7 +4,7 @@ use std::{env, fs, process};
 
 use usher_migrate::{Migrations, Outcome};
 
-use crate::support::Proving;
+use crate::support::{Proving, ask};
 
 /// Tables of many types and constraints.
 const TABLES: &str = "
@@ -76,6 +76,46 @@ create trigger refuse_others before insert on codes for each row execute functio
 const AWAY: &str =
     "drop table codes, events, visas, passports, people, towns, countries, things cascade;
 drop function refuse_others(); drop domain share; drop domain code; drop type mood";
+
+#[tokio::test]
+async fn our_own_migrations_are_proved_with_a_value_in_every_column() {
+    let migrations = Migrations::embedded().unwrap();
+    let mut proving = Proving::default();
+    let proofs = proving.run(&migrations).await;
+    for proof in &proofs {
+        assert!(proof.is_good() && proof.refusal.is_none(), "{proof:?}");
+    }
+    // The second of the databases has the rows.
+    let client = proving.connect(1).await;
+    let tables = "select string_agg(relname, ' ' order by relname collate \"C\")
+        from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+          and relname <> 'refinery_schema_history'";
+    let rows = &proofs.last().unwrap().rows;
+    let filled: Vec<_> = rows
+        .iter()
+        .filter(|(_, rows)| **rows >= 3)
+        .map(|(table, _)| table.as_str())
+        .collect();
+    assert_eq!(ask(&client, tables).await.unwrap(), filled.join(" "));
+    for table in filled {
+        let empty = format!(
+            "with given as (
+              select pair.name
+              from {table} as row, jsonb_each(to_jsonb(row)) as pair (name, value)
+              where pair.value <> 'null'
+            )
+            select string_agg(attname, ' ')
+            from pg_attribute
+            where attrelid = '{table}'::regclass and attnum > 0 and not attisdropped and attname not in (table given)"
+        );
+        assert_eq!(
+            ask(&client, &empty).await,
+            None,
+            "columns of {table} without any value"
+        );
+    }
+}
 
 #[tokio::test]
 async fn tables_of_many_types_and_constraints_are_filled() {
