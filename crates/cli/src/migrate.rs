@@ -14,6 +14,7 @@ use crate::{
 
 mod deploy;
 mod dev;
+mod drift;
 mod lint;
 mod new;
 mod reset;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Rollback(rollback::Arguments),
     New(new::Arguments),
     Dev(dev::Arguments),
+    Drift(drift::Arguments),
     Reset(reset::Arguments),
 }
 
@@ -70,6 +72,7 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::New(arguments) => new::run(arguments),
         Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Drift(arguments) => drift::run(arguments).await,
         Command::Reset(arguments) => reset::run(arguments).await,
     }
 }

@@ -150,7 +150,7 @@ async fn tables(client: &Client) -> Result<Vec<Table>> {
           end as estimate,
           has_table_privilege(oid, 'select') as is_readable
         from pg_class
-        where relnamespace = current_schema()::regnamespace
+        where relnamespace = quote_ident(current_schema())::regnamespace
           and relkind in ('r', 'p')
           and not relispartition
         order by relname";

@@ -169,7 +169,7 @@ async fn invalid_indexes(
         from pg_index
         join pg_class on pg_class.oid = indexrelid
         where not indisvalid
-          and relnamespace = current_schema()::regnamespace
+          and relnamespace = quote_ident(current_schema())::regnamespace
           and not exists (select from pg_stat_progress_create_index as running where running.index_relid = indexrelid)";
     let messages = client.simple_query(question).await?;
     let named = messages.iter().filter_map(|message| match message {

@@ -84,6 +84,17 @@ pub enum Error {
         /// The whole name.
         name: String,
     },
+    /// The role may use none of the schemas that its names are looked up in.
+    #[error(
+        "this role can use no schema here: let the owner of the tables run `grant usage on schema public to` this role"
+    )]
+    NoSchema,
+    /// The role may not read the history of the migrations.
+    #[error(
+        "this role may not read the history of the migrations: let its owner run \
+         `grant select on refinery_schema_history to` this role"
+    )]
+    Hidden,
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     File {

@@ -3,7 +3,7 @@
 //! Not through refinery, which panics on a row that was edited by hand.
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use crate::{Error, Result};
 
@@ -39,7 +39,10 @@ pub(crate) async fn read(client: &Client) -> Result<Vec<Applied>> {
         from refinery_schema_history
         order by version";
     let rows = client.query_typed(statement, &[]).await;
-    let rows = rows.map_err(Error::database("read the history of the migrations"))?;
+    let rows = rows.map_err(|error| match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Error::Hidden,
+        _ => Error::database("read the history of the migrations")(error),
+    })?;
     let applied = rows.iter().map(|row| {
         Ok(Applied {
             version: row.try_get("version")?,

@@ -8,6 +8,7 @@
 mod apply;
 mod contents;
 mod deploy;
+mod drift;
 mod error;
 mod failure;
 mod history;
@@ -21,9 +22,11 @@ mod rows;
 mod snapshot;
 mod statements;
 mod status;
+mod surroundings;
 mod verify;
 
 pub use deploy::{DeployOptions, Deployed, LOCK_WAIT};
+pub use drift::Live;
 pub use error::Error;
 pub use failure::{Failure, Kept};
 pub use lint::{Finding, Findings};
@@ -33,6 +36,7 @@ pub use proof::{Fault, Outcome, Proof};
 pub use rollback::{Back, Loss};
 pub use snapshot::{Difference, Object, Snapshot};
 pub use status::{Entry, State, Status};
+pub use surroundings::Surroundings;
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

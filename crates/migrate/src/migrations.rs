@@ -55,9 +55,14 @@ impl Migrations {
     /// Returns a set of the migrations up to a version.
     #[must_use]
     pub fn up_to(&self, version: i64) -> Self {
+        self.only(|each| each <= version)
+    }
+
+    /// Returns a set of the migrations whose versions are wanted.
+    pub(crate) fn only(&self, is_wanted: impl Fn(i64) -> bool) -> Self {
         let list = self
             .iter()
-            .filter(|migration| migration.version() <= version);
+            .filter(|migration| is_wanted(migration.version()));
         Self {
             list: list.cloned().collect(),
         }

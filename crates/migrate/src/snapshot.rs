@@ -24,6 +24,9 @@ pub struct Snapshot {
     objects: BTreeMap<Object, String>,
 }
 
+/// The exact name and the definition of one of the objects that have a name together.
+type Found = (String, String);
+
 /// How one schema differs from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
@@ -56,29 +59,52 @@ impl Snapshot {
     /// Reads the current schema of a connection. Reads nothing but the catalog, and writes nothing.
     ///
     /// It holds extensions, tables, columns, indexes, constraints, triggers, rules, policies, functions, types,
-    /// statistics, comments, grants, and owners other than the one who migrates. It does not hold the history of the
-    /// migrations, and monthly partitions are one object however many there are.
+    /// sequences, statistics, comments, grants, default privileges, owners other than the one who migrates, and the
+    /// names of whatever else is in the schema. It does not hold the history of the migrations, and monthly partitions
+    /// are one object however many there are.
     pub async fn read(client: &Client) -> Result<Self> {
         let rows = client
             .query_typed(include_str!("snapshot/snapshot.sql"), &[])
             .await
             .map_err(Error::database("read the schema"))?;
-        let mut objects = BTreeMap::new();
+        let mut found: BTreeMap<Object, Vec<Found>> = BTreeMap::new();
         for row in rows {
             let text = |column| row.try_get::<_, String>(column);
             let read = || {
-                Ok((
-                    text("kind")?,
-                    text("name")?,
-                    text("exact_name")?,
-                    text("definition")?,
-                ))
+                let object = Object {
+                    kind: text("kind")?,
+                    name: text("name")?,
+                };
+                Ok((object, (text("exact_name")?, text("definition")?)))
             };
-            let (kind, name, exact_name, definition) =
-                read().map_err(Error::database("understand the schema"))?;
-            insert(&mut objects, kind, name, exact_name, definition);
+            let (object, one) = read().map_err(Error::database("understand the schema"))?;
+            found.entry(object).or_default().push(one);
         }
-        Ok(Self { objects })
+        Ok(Self::of(found))
+    }
+
+    /// Makes one object of those that have a name together. A partition that is not like most of its table stands under
+    /// its own name.
+    fn of(found: BTreeMap<Object, Vec<Found>>) -> Self {
+        let mut objects = BTreeMap::new();
+        for (object, alike) in found {
+            let count = |definition: &str| {
+                alike
+                    .iter()
+                    .filter(|(_, other)| other == definition)
+                    .count()
+            };
+            let usual = alike.iter().map(|(_, definition)| definition);
+            let usual = usual.max_by_key(|definition| count(definition)).cloned();
+            for (name, definition) in alike {
+                if Some(&definition) != usual.as_ref() {
+                    let kind = object.kind.clone();
+                    objects.insert(Object { kind, name }, definition);
+                }
+            }
+            objects.extend(usual.map(|definition| (object, definition)));
+        }
+        Self { objects }
     }
 
     /// Returns the objects with their definitions, in the order of kind and name.
@@ -126,24 +152,6 @@ impl FromIterator<(Object, String)> for Snapshot {
             objects: objects.into_iter().collect(),
         }
     }
-}
-
-/// Adds an object. A partition that is not like the others of its table stands under its own name.
-fn insert(
-    objects: &mut BTreeMap<Object, String>,
-    kind: String,
-    name: String,
-    exact_name: String,
-    definition: String,
-) {
-    let mut object = Object { kind, name };
-    if objects
-        .get(&object)
-        .is_some_and(|known| *known != definition)
-    {
-        object.name = exact_name;
-    }
-    objects.insert(object, definition);
 }
 
 impl Difference {
@@ -210,17 +218,16 @@ mod tests {
     use super::*;
 
     fn snapshot(objects: &[(&str, &str, &str)]) -> Snapshot {
-        let mut all = BTreeMap::new();
+        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (name, exact_name, definition) in objects {
-            insert(
-                &mut all,
-                "table".to_owned(),
-                (*name).to_owned(),
-                (*exact_name).to_owned(),
-                (*definition).to_owned(),
-            );
+            let object = Object {
+                kind: "table".to_owned(),
+                name: (*name).to_owned(),
+            };
+            let one = ((*exact_name).to_owned(), (*definition).to_owned());
+            found.entry(object).or_default().push(one);
         }
-        Snapshot { objects: all }
+        Snapshot::of(found)
     }
 
     #[test]
@@ -247,11 +254,12 @@ mod tests {
         ]);
         assert_eq!(alike, snapshot(&[("l_<month>", "l_2026_03", "x")]));
         let odd = snapshot(&[
-            ("l_<month>", "l_2026_01", "x"),
-            ("l_<month>", "l_2026_02", "y"),
+            ("l_<month>", "l_2026_01", "y"),
+            ("l_<month>", "l_2026_02", "x"),
+            ("l_<month>", "l_2026_03", "x"),
         ]);
         let told = alike.differences(&odd);
         assert_eq!(told.len(), 1);
-        assert_eq!(told[0].to_string(), "+ table l_2026_02: y");
+        assert_eq!(told[0].to_string(), "+ table l_2026_01: y");
     }
 }

@@ -103,7 +103,7 @@ async fn statements(client: &Client) -> Result<Vec<(String, String)>> {
           relname::text as name,
           case relkind when 'r' then 'only ' else '' end || oid::regclass::text as place
         from pg_class
-        where relnamespace = current_schema()::regnamespace
+        where relnamespace = quote_ident(current_schema())::regnamespace
           and relkind in ('r', 'p')
           and not relispartition
           and relpersistence <> 't'

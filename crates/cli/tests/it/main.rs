@@ -11,6 +11,8 @@ mod dev;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod drift;
+#[cfg(test)]
 mod lint;
 #[cfg(test)]
 mod log;

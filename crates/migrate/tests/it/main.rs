@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod deploys;
 #[cfg(test)]
+mod drift;
+#[cfg(test)]
 mod lint;
 #[cfg(test)]
 mod proofs;
