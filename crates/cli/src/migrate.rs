@@ -12,6 +12,7 @@ use crate::{
     database::{Choice, Opened, Target},
 };
 
+mod adopt;
 mod deploy;
 mod dev;
 mod drift;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     New(new::Arguments),
     Dev(dev::Arguments),
     Drift(drift::Arguments),
+    Adopt(adopt::Arguments),
     Reset(reset::Arguments),
 }
 
@@ -73,6 +75,7 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
         Command::New(arguments) => new::run(arguments),
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Drift(arguments) => drift::run(arguments).await,
+        Command::Adopt(arguments) => adopt::run(arguments).await,
         Command::Reset(arguments) => reset::run(arguments).await,
     }
 }

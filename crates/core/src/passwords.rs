@@ -74,6 +74,11 @@ impl PasswordHash {
         Self(text)
     }
 
+    /// Takes a hash that another program made, or returns `None` when nobody could sign in with it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Stored::read(text).map(|_| Self(text.to_owned()))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

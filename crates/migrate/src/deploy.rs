@@ -74,13 +74,20 @@ impl Migrations {
         if status.is_broken() {
             return Err(Error::Broken(status));
         }
+        if status
+            .entries
+            .iter()
+            .all(|entry| entry.state == State::Pending)
+        {
+            refuse_prisma(client).await?;
+        }
         let is_pending = |migration: &&Migration| {
             to.is_none_or(|last| migration.version() <= last) && is_pending(&status, migration)
         };
         Ok(self.iter().filter(is_pending).collect())
     }
 
-    async fn deploy_alone(
+    pub(crate) async fn deploy_alone(
         &self,
         client: &mut Client,
         options: DeployOptions<'_>,
@@ -205,6 +212,17 @@ impl AsyncQuery<Vec<refinery::Migration>> for Session<'_> {
 }
 
 impl AsyncMigrate for Session<'_> {}
+
+/// Says what to do when the tables are there already and Prisma made them.
+async fn refuse_prisma(client: &Client) -> Result<()> {
+    let statement = "select (to_regclass('_prisma_migrations') is not null and to_regclass('users') is not null) as is_so";
+    let asked = client.query_typed_one(statement, &[]).await;
+    let asked = asked.and_then(|row| row.try_get("is_so"));
+    if asked.map_err(Error::database("look for tables of Prisma"))? {
+        return Err(Error::MadeByPrisma);
+    }
+    Ok(())
+}
 
 /// Calls a function of the schema without parameters, when it is there and this role may do what it does.
 async fn call<T>(client: &Client, function: &str) -> Result<Option<T>, tokio_postgres::Error>

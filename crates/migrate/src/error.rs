@@ -95,6 +95,24 @@ pub enum Error {
          `grant select on refinery_schema_history to` this role"
     )]
     Hidden,
+    /// The tables are those of Prisma.
+    #[error(
+        "nothing was applied, since Prisma made the tables here: `usher migrate adopt` takes them over with their rows"
+    )]
+    MadeByPrisma,
+    /// A database cannot be adopted as it is.
+    #[error("nothing was changed, since this is in the way:\n  {}", .0.join("\n  "))]
+    Unadoptable(Vec<String>),
+    /// A statement of an adoption failed.
+    #[error(
+        "the adoption failed at {step}, and nothing was changed; correct it, then run `usher migrate adopt` again"
+    )]
+    AdoptionFailed {
+        /// What it was doing, such as "copying the users".
+        step: String,
+        /// The reason.
+        source: tokio_postgres::Error,
+    },
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     File {
@@ -116,6 +134,13 @@ pub enum Error {
 impl Error {
     pub(crate) fn database(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Database { action, source }
+    }
+
+    pub(crate) fn adoption(step: &str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::AdoptionFailed {
+            step: step.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn after(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {

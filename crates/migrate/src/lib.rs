@@ -5,6 +5,7 @@
 //!
 //! A function never migrates: `usher migrate deploy` runs before the functions are deployed.
 
+mod adopt;
 mod apply;
 mod contents;
 mod deploy;
@@ -25,6 +26,7 @@ mod status;
 mod surroundings;
 mod verify;
 
+pub use adopt::{AdoptOptions, Adopted, Candidate, Objection, Step, Survey};
 pub use deploy::{DeployOptions, Deployed, LOCK_WAIT};
 pub use drift::Live;
 pub use error::Error;

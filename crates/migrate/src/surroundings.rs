@@ -6,8 +6,6 @@ use tokio_postgres::{Client, Row};
 
 use crate::{Error, Result};
 
-type Rows<T> = std::result::Result<T, tokio_postgres::Error>;
-
 /// What has to be there before a schema can be made a second time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surroundings {
@@ -32,7 +30,7 @@ impl Surroundings {
 }
 
 /// Returns the extensions that objects of the current schema make use of, each with its own schema.
-async fn extensions(client: &Client) -> Rows<BTreeMap<String, String>> {
+async fn extensions(client: &Client) -> Result<BTreeMap<String, String>, tokio_postgres::Error> {
     let statement = "
         with
           own (class, object) as (
@@ -66,7 +64,7 @@ async fn extensions(client: &Client) -> Rows<BTreeMap<String, String>> {
 }
 
 /// Returns the roles that the grants and policies of the current schema name.
-async fn roles(client: &Client) -> Rows<Vec<String>> {
+async fn roles(client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
     let statement = "
         with
           acl (acl) as (

@@ -113,7 +113,8 @@ pub(super) fn count(number: usize) -> String {
     }
 }
 
-fn advice(roles: &[String]) -> String {
+/// Says how the roles of the product come to be.
+pub(super) fn advice(roles: &[String]) -> String {
     let statements: Vec<_> = roles
         .iter()
         .map(|role| format!("create role {role} login password '…';"))

@@ -55,6 +55,8 @@ struct Found {
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (opened, mut client) = arguments.direct.open().await?;
     let migrations = arguments.source.read()?;
+    let place = opened.target.place();
+    tell(&format!("comparing {place} with what its migrations make"));
     let live = migrations.look(&mut client).await?;
     drop(client);
     if !arguments.json {
@@ -80,7 +82,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let (ignored, differences): (Vec<_>, Vec<_>) = all.into_iter().partition(is_ignored);
     let found = Found {
-        place: opened.target.place(),
+        place,
         live,
         differences,
         ignored: ignored.len(),

@@ -79,14 +79,14 @@ async fn what_differs_is_listed_and_told_by_the_exit_code() {
     assert_eq!(ended.code, Some(5));
     let shown: Value = serde_json::from_str(&ended.output).unwrap();
     assert_eq!(shown["state"], "drifted");
-    let changed = json!({
+    let column = json!({
         "change": "changed",
         "kind": "column",
         "name": "users.avatar_url",
         "expected": "text",
         "found": "text default ''::text",
     });
-    assert_eq!(shown["differences"][0], changed);
+    assert_eq!(shown["differences"][0], column);
     assert_eq!(shown["differences"][1]["change"], "added");
     assert_eq!(shown["differences"][2]["found"], Value::Null);
 }

@@ -1,6 +1,8 @@
 //! The built `usher` command, run as a reader would run it: with arguments, variables, files and signals.
 
 #[cfg(test)]
+mod adopt;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod commands;

@@ -1,6 +1,8 @@
 //! Tests on a real server: deploys that work, fail, meet and are refused, and the way back.
 
 #[cfg(test)]
+mod adopt;
+#[cfg(test)]
 mod deploys;
 #[cfg(test)]
 mod drift;
