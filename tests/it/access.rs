@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt::Write, fs};
 
 use http::Method;
 use usher_http::{Endpoint, access::Access, routes};
-use usher_tests::{Caller, Person, TestApp, repository};
+use usher_tests::{CRON_SECRET, Caller, Person, TestApp, repository};
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -28,13 +28,14 @@ async fn call(caller: &Caller, method: &Method, path: &str) -> u16 {
 
 /// Returns the statuses for a stranger and everybody in the order of their ids.
 async fn row(method: &Method, path: &str) -> Vec<u16> {
-    let mut t = TestApp::start().await;
+    let settings = &[("CRON_SECRET", CRON_SECRET)];
+    let mut t = TestApp::with(settings).await;
     let mut statuses = vec![call(&t.anonymous(), method, path).await];
     for person in Person::ALL {
         let status = call(&t.caller(person), method, path).await;
         statuses.push(status);
         if *method == Method::DELETE && status == 204 {
-            t = TestApp::start().await;
+            t = TestApp::with(settings).await;
         }
     }
     statuses
@@ -53,6 +54,8 @@ fn promised(endpoint: &Endpoint, method: &Method, person: Option<Person>) -> Opt
     let is_signed_in = person.is_some_and(|person| person != Person::Locked);
     match (operation.access(), person) {
         (Access::Anyone, _) => None,
+        // No account is a scheduler.
+        (Access::Scheduler, _) => Some(401),
         _ if !is_signed_in => Some(401),
         (Access::May(permission), Some(person)) => {
             let held: &[&str] = match person {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Value, json};
 use usher_http::routes;
-use usher_tests::{Answer, PASSWORD, Person, TestApp};
+use usher_tests::{Answer, CRON_SECRET, PASSWORD, Person, TestApp};
 
 /// One success for every operation that says it is audited.
 async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
@@ -43,6 +43,7 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
                 .await
         }
         ("GET", "/api/audit-logs") => t.caller(Person::Auditor).get(path).await,
+        ("GET", "/api/cron/maintain") => t.scheduler().get(path).await,
         _ => panic!("{method} {path} has no success here: add one"),
     }
 }
@@ -82,7 +83,7 @@ async fn every_audited_operation_leaves_exactly_one_entry() {
                 );
                 continue;
             };
-            let t = TestApp::start().await;
+            let t = TestApp::with(&[("CRON_SECRET", CRON_SECRET)]).await;
             let answer = succeed(&t, &operation.method, endpoint.path).await;
             assert!(answer.status() < 300, "{}", answer.text());
             let entries = t.audit().await;

@@ -9,7 +9,9 @@ use http::Method;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 use usher_migrate::{DeployOptions, Migrations};
-use usher_tests::{PASSWORD, Person, TestApp, connect, database, query_log, repository};
+use usher_tests::{
+    CRON_SECRET, PASSWORD, Person, TestApp, connect, database, query_log, repository,
+};
 
 /// Names a folder with `migrations` and `contract.sql` of the release before.
 const PREVIOUS: &str = "USHER_PREVIOUS_RELEASE";
@@ -147,6 +149,7 @@ async fn visit_everything(t: &TestApp) {
         .expect(204);
     send_twice(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
+    t.scheduler().get("/api/cron/maintain").await.expect(200);
 }
 
 /// Calls what takes a key with one, and again.
@@ -188,7 +191,7 @@ fn written(queries: &[query_log::Query]) -> String {
 
 #[tokio::test]
 async fn the_contract_is_what_this_release_sends() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[("CRON_SECRET", CRON_SECRET)]).await;
     query_log::keep();
     visit_everything(&t).await;
     let sent = written(&query_log::take());

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
+use serde_json::Value;
 use usher_http::{openapi, problems, routes};
 use usher_tests::{repository, rust_files};
 
@@ -108,6 +109,25 @@ fn a_file_of_a_function_only_names_its_route() {
                 .to_uppercase(),
         };
         assert_eq!(constant, expected, "{path}");
+    }
+}
+
+#[test]
+fn the_jobs_of_the_scheduler_are_paths_of_the_api() {
+    let jobs: BTreeSet<_> = routes::ALL
+        .iter()
+        .map(|endpoint| endpoint.path.to_owned())
+        .filter(|path| path.starts_with("/api/cron/"))
+        .collect();
+    assert!(!jobs.is_empty());
+    for file in ["vercel.json", "vercel.hobby.json"] {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        let crons = config["crons"].as_array().unwrap().iter();
+        let paths: BTreeSet<_> = crons
+            .map(|cron| cron["path"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(paths, jobs, "{file}");
     }
 }
 

@@ -19,6 +19,7 @@ mod health;
 mod hostile;
 mod idempotency;
 mod layout;
+mod maintenance;
 mod me;
 mod openapi;
 mod plans;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use usher_http::openapi;
-use usher_tests::{Answer, PASSWORD, TestApp};
+use usher_tests::{Answer, CRON_SECRET, PASSWORD, TestApp};
 
 /// Follows a reference to its schema.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
@@ -80,7 +80,7 @@ fn disagreements(document: &Value, schema: &Value, value: &Value, place: &str) -
 
 #[tokio::test]
 async fn every_answer_is_as_described() {
-    let t = TestApp::with(&[("USHER_ENV", "development")]).await;
+    let t = TestApp::with(&[("USHER_ENV", "development"), ("CRON_SECRET", CRON_SECRET)]).await;
     let (admin, document) = (t.admin(), openapi::document());
     let session = t.anonymous().sign_in("member@example.com", PASSWORD).await;
     let refresh = json!({ "refreshToken": session.body()["refreshToken"] });
@@ -181,6 +181,16 @@ async fn every_answer_is_as_described() {
             "get",
             "/api/audit-logs",
             t.member().get("/api/audit-logs").await,
+        ),
+        (
+            "get",
+            "/api/cron/maintain",
+            t.scheduler().get("/api/cron/maintain").await,
+        ),
+        (
+            "get",
+            "/api/cron/maintain",
+            admin.get("/api/cron/maintain").await,
         ),
         (
             "delete",

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
-const REFUSED: [(&str, &str); 23] = [
+const REFUSED: [(&str, &str); 30] = [
     // No definitions.
     ("create table t (id int)", "42501"),
     (
@@ -48,6 +48,20 @@ const REFUSED: [(&str, &str); 23] = [
     ("update idempotency_keys set outcome = '{}'", "42501"),
     (
         "insert into idempotency_keys values (sha256('k'), sha256('r'), '{}', now() - interval '1 hour')",
+        "42501",
+    ),
+    // How long the log is kept is the owner's to say, and nobody else ends a month.
+    ("select * from audit_retention", "42501"),
+    ("insert into audit_retention (months) values (3)", "42501"),
+    ("update audit_retention set months = 3", "42501"),
+    ("select audit_logs_make_partitions()", "42501"),
+    ("select audit_logs_drop_old_months(3, null)", "42501"),
+    (
+        "alter table audit_logs detach partition audit_logs_default",
+        "42501",
+    ),
+    (
+        "select audit_logs_make_partition('audit_logs_mine', 'default')",
         "42501",
     ),
 ];
@@ -140,6 +154,54 @@ async fn the_policies_are_those_that_refuse() {
         .execute("update users set deleted_at = null where id = 4", &[])
         .await;
     assert_eq!(revived.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_temporary_table_stands_in_for_none() {
+    let t = TestApp::start().await;
+    let app = app(&t).await;
+    app.batch_execute(
+        "create temporary table users as
+          select 9 as id, '{admin}'::text[] as roles, true as is_active, null::timestamptz as deleted_at;
+        create temporary table roles as select 'ghost' as name;
+        create temporary table sessions as select 4 as user_id, now() as ended_at, '' as end_reason;",
+    )
+    .await
+    .unwrap();
+    for (statement, constraint) in [
+        (
+            "update public.users set is_active = false where id = 1",
+            "users_last_admin_check",
+        ),
+        (
+            "update public.users set roles = '{ghost}' where id = 4",
+            "users_roles_fkey",
+        ),
+    ] {
+        let error = app.batch_execute(statement).await.expect_err(statement);
+        let refused = error.as_db_error().unwrap().constraint();
+        assert_eq!(refused, Some(constraint), "{statement}");
+    }
+    app.batch_execute("update public.users set is_active = false where id = 4")
+        .await
+        .unwrap();
+    let reason = "select end_reason from sessions where user_id = 4";
+    assert_eq!(t.sql(reason, &[]).await, "deactivated");
+}
+
+#[tokio::test]
+async fn every_function_looks_into_temporary_tables_last() {
+    let t = TestApp::start().await;
+    let others = "select coalesce(string_agg(oid::regprocedure::text, ', '), '') from pg_proc
+        where pronamespace = 'public'::regnamespace
+          and 'search_path=public, pg_temp' <> all (coalesce(proconfig, '{}'))
+          and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')";
+    assert_eq!(
+        t.sql(others, &[]).await,
+        "",
+        "begin their migration with set_config('search_path', …), as that of the maintenance does, and write \
+         `set search_path from current`"
+    );
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ mod vercel;
 use client::Client;
 use gateway::Gateway;
 use tokio::sync::Mutex;
-use usher_tests::TestApp;
+use usher_tests::{CRON_SECRET, TestApp};
 
 /// The builds share the processors and the folders of the checkout, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -83,6 +83,8 @@ fn what_is_uploaded_can_be_built() {
 }
 
 async fn serve_and_check(output: &std::path::Path) {
+    let jobs = routes::jobs(output);
+    assert_eq!(jobs, ["/api/cron/maintain"]);
     let t = TestApp::start().await;
     let gateway = Gateway::start(output, vercel::settings(&t.app_url())).await;
     let client = Client::new(gateway.address(), "");
@@ -94,6 +96,11 @@ async fn serve_and_check(output: &std::path::Path) {
         "{}",
         robots.text()
     );
+    // The scheduler is let in by its secret alone.
+    for (token, status) in [("", 401), (CRON_SECRET, 200)] {
+        let answer = client.get(&jobs[0], token).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
     let sources = client.get("/Cargo.toml", "").await;
     assert_eq!(sources.status, 404, "the sources are not published");
     gateway.stop();

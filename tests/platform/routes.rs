@@ -100,6 +100,14 @@ fn captures<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
     Some(values)
 }
 
+/// Returns the paths that the platform calls by itself.
+pub(crate) fn jobs(output: &Path) -> Vec<String> {
+    let config = fs::read_to_string(output.join("config.json")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    let crons = config["crons"].as_array().unwrap().iter();
+    crons.map(|cron| text(&cron["path"])).collect()
+}
+
 /// Returns the paths of the functions of a build.
 pub(crate) fn functions(output: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use usher_core::{secret::Secret, tokens::SigningKeys};
-use usher_tests::repository;
+use usher_tests::{CRON_SECRET, repository};
 
 use crate::process::{Process, free_address, run, scratch, target};
 
@@ -19,6 +19,7 @@ pub(crate) fn settings(database_url: &str) -> Vec<(&'static str, String)> {
         ("USHER_SIGNING_KEYS", SigningKeys::generate().unwrap()),
         ("USHER_SECRET", Secret::generate().unwrap()),
         ("USHER_ISSUER", "https://id.example.com".to_owned()),
+        ("CRON_SECRET", CRON_SECRET.to_owned()),
     ]
 }
 

@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 use crate::{Caller, Person, database};
 
+/// The secret of the scheduler, for an instance that has one.
+pub const CRON_SECRET: &str = "a secret of the scheduler";
+
 /// The role that the product runs as.
 const APP_ROLE: &str = "usher_app";
 
@@ -96,6 +99,11 @@ impl TestApp {
     /// Returns somebody without an account.
     pub fn anonymous(&self) -> Caller {
         Caller::new(self.router.clone())
+    }
+
+    /// Returns the scheduler of an instance with [`CRON_SECRET`].
+    pub fn scheduler(&self) -> Caller {
+        self.anonymous().with_token(CRON_SECRET)
     }
 
     /// Returns somebody who is signed in and talks to another router.

@@ -24,7 +24,7 @@ pub mod query_log;
 mod sources;
 
 pub use answer::Answer;
-pub use app::{TestApp, app_without_database};
+pub use app::{CRON_SECRET, TestApp, app_without_database};
 pub use caller::Caller;
 pub use database::connect;
 pub use people::{PASSWORD, Person};

@@ -12,6 +12,10 @@ use usher_domain::{Event, Origin, RoleSet, SessionId, UserId};
 
 use crate::{Attempt, Connection, Constraint, Error, Result, connection::Parameter, idempotency};
 
+mod entry;
+
+use entry::Entry;
+
 /// Who a change is put down to.
 #[derive(Clone, Copy, Debug)]
 pub struct Author<'a> {
@@ -150,31 +154,16 @@ impl Connection {
         change: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Option<Row>> {
-        let user = match author.who {
-            Who::User(user) => Some(user.get()),
-            Who::Nobody | Who::Subject => None,
-        };
-        let session = author.session.map(SessionId::get);
-        let user_agent = author
-            .origin
-            .user_agent
-            .as_ref()
-            .map(usher_domain::UserAgent::as_str);
+        let entry = Entry::new(author, event);
         let count = parameters.len();
-        let entry: [(&(dyn ToSql + Sync), Type); 8] = [
-            (&user, Type::INT8),
-            (&event.action.as_str(), Type::TEXT),
-            (&event.entity.as_str(), Type::TEXT),
-            (&event.payload, Type::JSONB),
-            (&author.origin.ip, Type::INET),
-            (&user_agent, Type::TEXT),
-            (&author.origin.request_id.as_str(), Type::TEXT),
-            (&session, Type::UUID),
-        ];
         let key = author.attempt.map(|attempt| attempt.key.as_slice());
         let request = author.attempt.map(|attempt| attempt.request.as_slice());
         let checked = author.checked.map(RoleSet::names);
-        let mut parameters: Vec<_> = parameters.iter().cloned().chain(entry).collect();
+        let mut parameters: Vec<_> = parameters
+            .iter()
+            .cloned()
+            .chain(entry.parameters())
+            .collect();
         let mut more = Tail::default();
         if key.is_some() {
             parameters.extend([
@@ -189,6 +178,24 @@ impl Connection {
         }
         let statement = with_entry(change, author.who, count, more);
         let rows = self.run(context, &statement, &parameters).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Calls a function of the database that writes its audit entry itself, and returns columns of its row.
+    ///
+    /// That is for what changes the partitions of `audit_logs`: they do not change while a statement has the table open,
+    /// as one with an entry of its own does. The function takes what [`Entry::parameters`] returns.
+    pub(crate) async fn call(
+        &self,
+        context: &'static str,
+        author: Author<'_>,
+        event: &Event,
+        function: &str,
+        columns: &str,
+    ) -> Result<Option<Row>> {
+        let entry = Entry::new(author, event);
+        let statement = format!("select {columns} from {function}($1, $2, $3, $4, $5, $6, $7, $8)");
+        let rows = self.run(context, &statement, &entry.parameters()).await?;
         Ok(rows.into_iter().next())
     }
 }

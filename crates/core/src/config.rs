@@ -49,6 +49,8 @@ pub struct Config {
     pub environment: Environment,
     /// Who knows it sees the details of the health report (`USHER_HEALTH_TOKEN`).
     pub health_token: Option<String>,
+    /// Who knows it may run the jobs of the scheduler (`CRON_SECRET`).
+    pub cron_secret: Option<String>,
     /// What hashing a password costs (`USHER_ARGON2`).
     pub cost: Cost,
 }
@@ -85,7 +87,8 @@ impl Config {
             audience: get("USHER_AUDIENCE").unwrap_or_else(|| issuer.clone()),
             issuer,
             environment: environment(get)?,
-            health_token: health_token(get)?,
+            health_token: bearer_token("USHER_HEALTH_TOKEN", get)?,
+            cron_secret: bearer_token("CRON_SECRET", get)?,
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
         })
     }
@@ -151,15 +154,24 @@ fn environment(get: impl Fn(&str) -> Option<String>) -> Result<Environment, Conf
     }
 }
 
-fn health_token(get: impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
-    let token = get("USHER_HEALTH_TOKEN");
-    if token.as_ref().is_some_and(|token| token.len() < 16) {
-        return Err(ConfigError::new(
-            "USHER_HEALTH_TOKEN",
-            "must be at least 16 characters",
-        ));
+/// Reads a text that nobody is to guess, and that arrives in a header as it is.
+fn bearer_token(
+    variable: &'static str,
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<Option<String>, ConfigError> {
+    let text = get(variable);
+    let fits_into_a_header = |text: &str| {
+        text.len() >= 16
+            && text.trim() == text
+            && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    if text.as_deref().is_none_or(fits_into_a_header) {
+        return Ok(text);
     }
-    Ok(token)
+    Err(ConfigError::new(
+        variable,
+        "must be at least 16 characters of ASCII, without a space at either end",
+    ))
 }
 
 fn required<T, E: fmt::Display>(
@@ -235,6 +247,9 @@ mod tests {
             ("USHER_ISSUER", "id.example.com"),
             ("USHER_ENV", "staging"),
             ("USHER_HEALTH_TOKEN", "short"),
+            ("CRON_SECRET", "fifteen letters"),
+            ("CRON_SECRET", "sixteen letters and "),
+            ("CRON_SECRET", "séventeen letters"),
             ("USHER_ARGON2", "m=1,t=1,p=1"),
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
         ] {

@@ -16,6 +16,7 @@ mod database_url;
 mod error;
 pub mod health;
 mod idempotency;
+pub mod maintenance;
 pub mod passwords;
 pub mod refresh;
 pub mod roles;

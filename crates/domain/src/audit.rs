@@ -54,6 +54,8 @@ names! {
         RefreshReuse = "REFRESH_REUSE",
         /// Somebody signed out.
         Logout = "LOGOUT",
+        /// The database was looked after: statistics, partitions, months of the log that were due to go.
+        Maintain = "MAINTAIN",
     }
 }
 
@@ -64,6 +66,8 @@ names! {
         User = "User",
         /// The audit log as a whole.
         AuditLog = "AuditLog",
+        /// The database as a whole.
+        Database = "Database",
     }
 }
 

@@ -27,6 +27,7 @@ pub struct App {
     pub telemetry: Option<Telemetry>,
     environment: Environment,
     health_token: Option<String>,
+    cron_secret: Option<String>,
 }
 
 impl App {
@@ -50,6 +51,7 @@ impl App {
             telemetry: None,
             environment: config.environment,
             health_token: config.health_token.clone(),
+            cron_secret: config.cron_secret.clone(),
         }
     }
 
@@ -81,8 +83,20 @@ impl App {
 
     /// Tells whether this is the token that shows the details of the health report.
     pub(crate) fn is_health_token(&self, token: &str) -> bool {
-        self.health_token
-            .as_ref()
-            .is_some_and(|known| self.secret.is_equal(known, token))
+        self.is_known(self.health_token.as_deref(), token)
+    }
+
+    /// Tells whether there are jobs for a scheduler at all.
+    pub(crate) fn has_cron_secret(&self) -> bool {
+        self.cron_secret.is_some()
+    }
+
+    /// Tells whether this is the secret of the scheduler.
+    pub(crate) fn is_cron_secret(&self, token: &str) -> bool {
+        self.is_known(self.cron_secret.as_deref(), token)
+    }
+
+    fn is_known(&self, known: Option<&str>, token: &str) -> bool {
+        known.is_some_and(|known| self.secret.is_equal(known, token))
     }
 }

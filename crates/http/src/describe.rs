@@ -20,6 +20,8 @@ pub enum Access {
     SignedIn,
     /// Whoever holds a permission.
     May(Permission),
+    /// The scheduler of the platform; no account opens it.
+    Scheduler,
 }
 
 /// One kind of successful answer.

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit_logs;
 pub(crate) mod auth;
+pub(crate) mod cron;
 pub(crate) mod health;
 pub(crate) mod me;
 pub(crate) mod roles;

@@ -42,6 +42,7 @@ pub fn document() -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "accessToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "cronSecret": { "type": "http", "scheme": "bearer", "description": "`CRON_SECRET`" },
                 "healthToken": { "type": "http", "scheme": "bearer", "description": "`USHER_HEALTH_TOKEN`" },
             },
         },
@@ -92,6 +93,7 @@ fn security(operation: &Operation) -> Value {
     match (operation.access(), operation.docs.optional_scheme) {
         (Access::Anyone, None) => json!([]),
         (Access::Anyone, Some(scheme)) => json!([{ scheme: [] }, {}]),
+        (Access::Scheduler, _) => json!([{ "cronSecret": [] }]),
         (Access::SignedIn | Access::May(_), _) => json!([{ "accessToken": [] }]),
     }
 }

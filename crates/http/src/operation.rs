@@ -50,7 +50,7 @@ impl Operation {
     pub fn permission(&self) -> Option<Permission> {
         match self.docs.access {
             Access::May(permission) => Some(permission),
-            Access::Anyone | Access::SignedIn => None,
+            Access::Anyone | Access::SignedIn | Access::Scheduler => None,
         }
     }
 }

@@ -17,6 +17,7 @@ pub const ALL: &[Endpoint] = &[
     USER_ROLES,
     ROLES,
     AUDIT_LOGS,
+    CRON_MAINTAIN,
 ];
 
 /// Defines one path.
@@ -44,3 +45,4 @@ endpoint!(USER, "/api/users/{user_id}", users::single);
 endpoint!(USER_ROLES, "/api/users/{user_id}/roles", user_roles::roles);
 endpoint!(ROLES, "/api/roles", roles::collection);
 endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);
+endpoint!(CRON_MAINTAIN, "/api/cron/maintain", cron::maintain);

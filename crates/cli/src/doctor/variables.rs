@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 9] = [
+const KNOWN: [Known; 10] = [
     needed("DATABASE_URL", false),
     needed("USHER_SIGNING_KEYS", false),
     needed("USHER_SECRET", false),
@@ -28,6 +28,7 @@ const KNOWN: [Known; 9] = [
         "nobody sees the details of /api/health",
         false,
     ),
+    optional("CRON_SECRET", "there is no /api/cron/maintain", false),
     optional("USHER_ARGON2", "m=19456,t=2,p=1", true),
     optional(
         "USHER_ALLOW_PLAINTEXT_DATABASE",

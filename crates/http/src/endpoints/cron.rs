@@ -1,0 +1,85 @@
+//! `/api/cron/…`: what a scheduler calls. It shows the secret of `CRON_SECRET`; without the variable there is nothing here.
+
+use axum::extract::{FromRequestParts, State};
+use http::request::Parts;
+use usher_core::{Author, maintenance};
+use usher_domain::{Action, Origin};
+
+use crate::{
+    App, Code, Operations, Problem,
+    access::{Access, bearer},
+    answer::{Shown, view},
+    describe::{Docs, Part},
+    origin,
+};
+
+pub(crate) fn maintain() -> Operations {
+    Operations::default()
+        .get(
+            "Analyzes tables, makes partitions, drops old months of the audit log and old keys, as much as fits into one call.",
+            run,
+        )
+        .audits(Action::Maintain)
+        .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
+}
+
+view! {
+    /// What was done to the database.
+    MaintenanceView {
+        /// The tables that have fresh statistics now.
+        analyzed: Vec<String>,
+        /// How many partitions of the audit log were made.
+        partitions: i32,
+        /// The months of the audit log that were dropped, such as `2025-01`.
+        dropped: Vec<String>,
+        /// How many idempotency keys were removed, whose day is over.
+        forgotten: i32,
+        /// What the next call goes on with; what stays there is for `usher maintain`.
+        remaining: Vec<String>,
+    }
+}
+
+/// The scheduler of the platform.
+struct Scheduler {
+    origin: Origin,
+}
+
+impl FromRequestParts<App> for Scheduler {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if !app.has_cron_secret() {
+            return Err(Code::NotFound.into());
+        }
+        if !app.is_cron_secret(bearer(parts).unwrap_or_default()) {
+            let detail = "Send `Authorization: Bearer` with the value of CRON_SECRET.";
+            return Err(Problem::from(Code::Unauthenticated).with_detail(detail));
+        }
+        Ok(Self {
+            origin: origin::origin(parts),
+        })
+    }
+}
+
+impl Part for Scheduler {
+    fn describe(docs: &mut Docs) {
+        docs.access = Access::Scheduler;
+        docs.codes.extend([Code::NotFound, Code::Unauthenticated]);
+    }
+}
+
+/// GET /api/cron/maintain, the scheduler, MAINTAIN.
+async fn run(
+    State(app): State<App>,
+    scheduler: Scheduler,
+) -> Result<Shown<MaintenanceView>, Problem> {
+    let connection = app.database.connection().await?;
+    let done = maintenance::run(&connection, Author::nobody(&scheduler.origin)).await?;
+    Ok(Shown::new(MaintenanceView {
+        analyzed: done.analyzed,
+        partitions: done.partitions,
+        dropped: done.dropped,
+        forgotten: done.forgotten,
+        remaining: done.remaining,
+    }))
+}
