@@ -1,4 +1,4 @@
-//! The `usher` command: develops, serves, migrates, backs up, seeds and checks.
+//! The `usher` command: develops, serves, migrates, backs up, maintains, seeds and checks.
 //!
 //! Each command is a module with its arguments and one function that runs it. What several need lies beside them:
 //! where the checkout, the data folder and the database are, how a process is told to stop, how a reader is told.
@@ -22,6 +22,7 @@ mod doctor;
 mod environment;
 mod generate;
 mod keys;
+mod maintain;
 mod migrate;
 mod output;
 mod own_database;
@@ -37,7 +38,7 @@ mod studio;
 /// How long the work of other threads may take after the end, such as a server that is just starting.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// User management on Postgres: develop, serve, migrate, back up, seed and check it.
+/// User management on Postgres: develop, serve, migrate, back up, maintain, seed and check it.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version)]
 #[command(after_help = "Example:\n  usher dev\n  usher help migrate deploy")]
@@ -54,6 +55,7 @@ enum Command {
     Migrate(migrate::Command),
     #[command(subcommand)]
     Backup(backup::Command),
+    Maintain(maintain::Arguments),
     Studio(studio::Arguments),
     Seed(seed::Arguments),
     Generate(generate::Arguments),
@@ -69,6 +71,7 @@ impl Command {
             Self::Dev(_)
                 | Self::Migrate(_)
                 | Self::Backup(_)
+                | Self::Maintain(_)
                 | Self::Studio(_)
                 | Self::Seed(_)
                 | Self::Doctor(_)
@@ -102,6 +105,7 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
             Command::Serve(arguments) => serve::run(&arguments).await,
             Command::Migrate(command) => migrate::run(&command).await,
             Command::Backup(command) => backup::run(&command).await,
+            Command::Maintain(arguments) => maintain::run(&arguments).await,
             Command::Studio(arguments) => studio::run(&arguments).await,
             Command::Seed(arguments) => seed::run(&arguments).await,
             Command::Generate(arguments) => generate::run(&arguments),

@@ -19,6 +19,8 @@ mod lint;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod maintain;
+#[cfg(test)]
 mod migrate;
 #[cfg(test)]
 mod proofs;
