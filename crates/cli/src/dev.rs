@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: &Arguments, started: Instant) -> Result<ExitC
     report::print(&ready, port, has_files, started.elapsed());
     logging::init(true);
     site::serve(listener, router, stop).await?;
-    ready.app.close_idle(Duration::ZERO);
+    ready.app.database.close_idle(Duration::ZERO);
     let stopped = ready.database.stop();
     say(stopped);
     Ok(ExitCode::SUCCESS)

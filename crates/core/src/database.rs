@@ -5,11 +5,8 @@
 //! been frozen while the other end hung up.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use deadpool_postgres::{
@@ -20,8 +17,8 @@ use tokio_postgres::{NoTls, config::SslMode};
 
 use crate::{Connection, DatabaseUrl, Error, Result, spent, tls};
 
-/// Everything from asking for a connection to having it.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2500);
+/// Everything from asking for a connection to having it, whatever the connection string allows for its parts.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pool unused for this long is emptied before it is used again.
 const FREEZE: Duration = Duration::from_secs(30);
 /// A connection older than this is replaced, so that load spreads after a failover.
@@ -40,9 +37,33 @@ pub struct Database {
 struct Shared {
     url: DatabaseUrl,
     pool: OnceCell<Pool>,
-    /// When a connection was last asked for, in milliseconds of the wall clock: the monotonic one may stand still
-    /// while the instance is frozen.
-    last_use: AtomicU64,
+    /// When a connection was last asked for.
+    last_use: Mutex<Moment>,
+}
+
+/// A moment by two clocks: the steady one may stand still while the machine is frozen, the other one may be set.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    wall: SystemTime,
+    steady: Instant,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            steady: Instant::now(),
+        }
+    }
+
+    /// Tells whether the other end may have hung up between this moment and a later one without being noticed.
+    fn is_long_before(self, later: Self) -> bool {
+        let wall = later.wall.duration_since(self.wall);
+        let wall = wall.unwrap_or_else(|set_back| set_back.duration());
+        let steady = later.steady.duration_since(self.steady);
+        // What the steady clock has seen of a shorter pause, the check of each connection sees too.
+        wall > FREEZE || wall.saturating_sub(steady) > TRUSTED_IDLE
+    }
 }
 
 /// How many connections there are.
@@ -65,18 +86,18 @@ impl Database {
             shared: Arc::new(Shared {
                 url,
                 pool: OnceCell::new(),
-                last_use: AtomicU64::new(wall_clock_milliseconds()),
+                last_use: Mutex::new(Moment::now()),
             }),
         }
     }
 
-    /// Returns a connection that answers, waiting at most 2.5 seconds.
+    /// Returns a connection that answers, waiting at most 5 seconds; it may be the first statement that connects.
     pub async fn connection(&self) -> Result<Connection> {
         let pool = self.pool()?;
         self.distrust_after_freeze(pool);
         let acquired = tokio::time::timeout(ACQUIRE_TIMEOUT, pool.get());
         let acquired = spent::connection(acquired).await;
-        let client = acquired.map_err(|_| Error::unavailable("no connection within 2.5 s"))??;
+        let client = acquired.map_err(|_| Error::unavailable("no connection within 5 s"))??;
         Ok(Connection::new(client))
     }
 
@@ -117,11 +138,14 @@ impl Database {
     }
 
     fn distrust_after_freeze(&self, pool: &Pool) {
-        let now = wall_clock_milliseconds();
-        let before = self.shared.last_use.swap(now, Ordering::Relaxed);
-        if Duration::from_millis(now.abs_diff(before)) > FREEZE {
+        let last_use = self.shared.last_use.lock();
+        // Held until the pool is empty: nobody takes an old connection out meanwhile.
+        let mut last_use = last_use.unwrap_or_else(PoisonError::into_inner);
+        let now = Moment::now();
+        if last_use.is_long_before(now) {
             pool.retain(|_, _| false);
         }
+        *last_use = now;
     }
 }
 
@@ -139,7 +163,7 @@ fn build(url: &DatabaseUrl) -> Result<Pool> {
     Pool::builder(manager)
         .max_size(url.pool_size)
         .wait_timeout(Some(url.pool_wait))
-        .create_timeout(Some(ACQUIRE_TIMEOUT))
+        .create_timeout(url.driver.get_connect_timeout().copied())
         .queue_mode(deadpool_postgres::QueueMode::Lifo)
         .runtime(Runtime::Tokio1)
         .pre_recycle(Hook::async_fn(|client, metrics| {
@@ -169,9 +193,39 @@ async fn check(
     }
 }
 
-fn wall_clock_milliseconds() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns whether connections are given up after so many seconds by each clock.
+    fn is_given_up(wall: f64, steady: f64) -> bool {
+        let before = Moment::now();
+        let later = |wall| Moment {
+            wall,
+            steady: before.steady + Duration::from_secs_f64(steady),
+        };
+        let by = Duration::from_secs_f64(wall.abs());
+        before.is_long_before(later(if wall < 0.0 {
+            before.wall - by
+        } else {
+            before.wall + by
+        }))
+    }
+
+    #[test]
+    fn a_pause_that_both_clocks_saw_is_left_to_the_check_unless_it_was_long() {
+        assert!(!is_given_up(0.5, 0.5));
+        assert!(!is_given_up(29.0, 29.0));
+        assert!(is_given_up(31.0, 31.0));
+    }
+
+    #[test]
+    fn a_jump_of_the_wall_clock_is_a_freeze_that_the_steady_one_slept_through() {
+        assert!(is_given_up(5.0, 0.1));
+        assert!(is_given_up(-3600.0, 0.1));
+        assert!(
+            !is_given_up(-0.2, 0.1),
+            "a clock is set by a little all the time"
+        );
+    }
 }

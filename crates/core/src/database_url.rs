@@ -97,7 +97,7 @@ pub struct DatabaseUrl {
     pub(crate) pool_size: usize,
     /// How long a request waits for a connection (`pool_timeout`).
     pub(crate) pool_wait: Duration,
-    /// A file with further certificate authorities (`sslrootcert`).
+    /// A file with the certificate authorities to trust instead of the public ones (`sslrootcert`).
     pub(crate) root_certificates: Option<PathBuf>,
 }
 
@@ -148,7 +148,7 @@ impl DatabaseUrl {
         &self.driver
     }
 
-    /// Returns the file with further certificate authorities, when one was named.
+    /// Returns the file with the certificate authorities to trust, when one was named.
     pub fn root_certificates(&self) -> Option<&Path> {
         self.root_certificates.as_deref()
     }
@@ -268,12 +268,18 @@ fn is_local(driver: &tokio_postgres::Config) -> bool {
         })
 }
 
-/// Bounds how long a dead network goes unnoticed.
+/// Bounds how long a dead network goes unnoticed, as far as the string does not say it.
 fn set_timeouts(driver: &mut tokio_postgres::Config) {
+    let untold = tokio_postgres::Config::new();
     if driver.get_connect_timeout().is_none() {
         driver.connect_timeout(Duration::from_millis(2500));
     }
-    driver.keepalives_idle(Duration::from_secs(30));
+    if driver.get_keepalives_idle() == untold.get_keepalives_idle() {
+        driver.keepalives_idle(Duration::from_secs(30));
+    }
+    if driver.get_keepalives_interval().is_none() {
+        driver.keepalives_interval(Duration::from_secs(10));
+    }
     driver.tcp_user_timeout(Duration::from_secs(10));
     if driver.get_application_name().is_none() {
         driver.application_name("usher");

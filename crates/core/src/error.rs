@@ -1,6 +1,6 @@
 //! What can go wrong between a function and its database.
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::{DbError, SqlState};
 
 /// A rule of the schema that refused a change; the constraint's name says which.
@@ -130,10 +130,20 @@ impl Error {
 
 impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Backend(source) => Self::unavailable(describe(&source)),
-            other => Self::unavailable(other.to_string()),
-        }
+        Self::unavailable(match error {
+            PoolError::Backend(source) if source.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                let reason = describe(&source);
+                format!("{reason}; put a pooler before it, or lower connection_limit")
+            }
+            PoolError::Backend(source) => describe(&source),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                "every connection of this instance is in use; raise connection_limit if the database has room".to_owned()
+            }
+            PoolError::Timeout(TimeoutType::Create) => {
+                "connecting took longer than connect_timeout; raise it, up to 5, for a server that has to wake up".to_owned()
+            }
+            other => other.to_string(),
+        })
     }
 }
 

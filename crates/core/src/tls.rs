@@ -10,14 +10,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{DatabaseUrl, database_url::UrlError};
 
-/// Returns the connector for a database: it trusts the public authorities and those of `sslrootcert`.
+/// Returns the connector for a database: it trusts the authorities of `sslrootcert` alone, or else the public ones.
 pub fn connector(url: &DatabaseUrl) -> Result<MakeRustlsConnect, UrlError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    let roots = match &url.root_certificates {
+        Some(path) => authorities(path)?,
+        None => RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        },
     };
-    if let Some(path) = &url.root_certificates {
-        add_authorities(&mut roots, path)?;
-    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -29,29 +29,27 @@ pub fn connector(url: &DatabaseUrl) -> Result<MakeRustlsConnect, UrlError> {
 
 /// Reads the file of `sslrootcert`, so that a wrong one is found at the start and not at the first connection.
 pub(crate) fn check_authorities(url: &DatabaseUrl) -> Result<(), UrlError> {
-    match &url.root_certificates {
-        Some(path) => add_authorities(&mut RootCertStore::empty(), path),
-        None => Ok(()),
-    }
+    url.root_certificates
+        .as_deref()
+        .map_or(Ok(()), |path| authorities(path).map(drop))
 }
 
-fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), UrlError> {
+fn authorities(path: &Path) -> Result<RootCertStore, UrlError> {
     let refuse = |reason: String| UrlError::Authorities {
         path: path.display().to_string(),
         reason,
     };
     let certificates =
         CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
-    let mut count = 0;
+    let mut roots = RootCertStore::empty();
     for certificate in certificates {
         let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
         roots
             .add(certificate)
             .map_err(|error| refuse(error.to_string()))?;
-        count += 1;
     }
-    if count == 0 {
+    if roots.is_empty() {
         return Err(refuse("it holds no certificate".to_owned()));
     }
-    Ok(())
+    Ok(roots)
 }

@@ -5,11 +5,14 @@
 //! unescaped into the answer. So a request here runs as background work that the runtime waits for,
 //! lasts until its body has been sent, and never ends in an error.
 
-use crate::{address, delivery::Delivery, error::Error, idle::Idle, otlp::Exporter, problem, uri};
+use crate::{
+    address, delivery::Delivery, error::Error, idle::Idle, otlp::Exporter, problem,
+    stop::terminated, uri,
+};
 use axum::{Router, body::Body};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use std::sync::Arc;
+use std::{convert::Infallible, future::pending, sync::Arc};
 use tokio::sync::oneshot;
 use tower::ServiceExt;
 use usher_http::App;
@@ -40,11 +43,24 @@ pub(crate) async fn run(
         idle,
         exporter,
     });
+    let stopping = stop(Arc::clone(&function));
     let service = service_fn(move |request: vercel_runtime::Request, state: AppState| {
         let function = Arc::clone(&function);
         async move { Ok(answer(function, request.map(Body::new), &state).await) }
     });
-    vercel_runtime::run(service).await
+    tokio::select! {
+        served = vercel_runtime::run(service) => served,
+        never = stopping => match never {},
+    }
+}
+
+/// Passes the stop on to the requests; the runtime ends when they have ended.
+async fn stop(function: Arc<Function>) -> Infallible {
+    terminated().await;
+    if let Some(idle) = &function.idle {
+        idle.stop();
+    }
+    pending().await
 }
 
 async fn answer(

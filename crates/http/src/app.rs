@@ -1,7 +1,5 @@
 //! What every handler can reach: the instance, made once at its start.
 
-use std::time::Duration;
-
 use usher_core::{
     Config, ConfigError, Database, Environment, passwords::Passwords, secret::Secret,
     tokens::Tokens,
@@ -74,11 +72,6 @@ impl App {
         let figures = self.database.figures();
         let used = figures.open.saturating_sub(figures.idle);
         [("idle", figures.idle), ("used", used)]
-    }
-
-    /// Closes the connections that were idle for this long.
-    pub fn close_idle(&self, idle: Duration) {
-        self.database.close_idle(idle);
     }
 
     /// Tells whether this is the token that shows the details of the health report.

@@ -84,3 +84,17 @@ fn an_at_sign_in_a_password_is_not_taken_for_the_host() {
     assert_eq!(error, UrlError::Password);
     assert!(!error.to_string().contains("hunter"));
 }
+
+#[test]
+fn a_timeout_of_the_string_is_kept() {
+    let url = parse("postgres://u@localhost/app").unwrap();
+    assert_eq!(url.driver.get_keepalives_idle(), Duration::from_secs(30));
+    let told = "connect_timeout=4&keepalives_idle=7&keepalives_interval=8";
+    let driver = parse(&format!("postgres://u@localhost/app?{told}"))
+        .unwrap()
+        .driver;
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(driver.get_connect_timeout().copied(), seconds(4));
+    assert_eq!(Some(driver.get_keepalives_idle()), seconds(7));
+    assert_eq!(driver.get_keepalives_interval(), seconds(8));
+}
