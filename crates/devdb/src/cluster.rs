@@ -64,6 +64,15 @@ impl Cluster {
     ///
     /// A server that already runs there is used, and left running. That server ends with the process that started it.
     pub fn start(binaries: &Binaries, options: &Options) -> Result<Self> {
+        Self::start_with(binaries, options, &[])
+    }
+
+    /// Starts the server with further settings, which win over the usual ones.
+    pub(crate) fn start_with(
+        binaries: &Binaries,
+        options: &Options,
+        settings: &[&str],
+    ) -> Result<Self> {
         let identity = Identity::choose(binaries);
         let folder = identity.place(&options.data_dir)?;
         let _lock = files::lock(&folder.join("lock"), || {})?;
@@ -76,6 +85,7 @@ impl Cluster {
         let log = folder.join("server.log");
         let mut command = identity.command(&binaries.program("postgres"));
         configure(&mut command, options, &data, &socket, &log)?;
+        command.args(settings.iter().flat_map(|setting| ["-c", setting]));
         let server = Server::start(command, &folder, socket.clone())?;
         Ok(Self::new(address(&socket)?, Some(folder), Some(server)))
     }

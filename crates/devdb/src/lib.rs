@@ -36,7 +36,7 @@ pub use binaries::Binaries;
 pub use cluster::{Cluster, Options};
 pub use error::Error;
 pub use template::{Template, TestDatabase};
-pub use test_cluster::{test_cluster, throw_away_cluster};
+pub use test_cluster::{test_cluster, throw_away_cluster, throw_away_cluster_with};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -55,21 +55,24 @@ fn open() -> Result<Cluster> {
 ///
 /// `progress` is told when something takes longer than a moment.
 pub fn throw_away_cluster(progress: &dyn Fn(&str)) -> Result<Cluster> {
-    sweep(&env::temp_dir());
-    start(&Binaries::find_or_fetch(progress)?)
+    throw_away_cluster_with(&[], progress)
 }
 
-fn start(binaries: &Binaries) -> Result<Cluster> {
+/// Starts a server as [`throw_away_cluster`] does, with settings such as `listen_addresses=127.0.0.1`.
+pub fn throw_away_cluster_with(settings: &[&str], progress: &dyn Fn(&str)) -> Result<Cluster> {
+    sweep(&env::temp_dir());
+    start(&Binaries::find_or_fetch(progress)?, settings)
+}
+
+fn start(binaries: &Binaries, settings: &[&str]) -> Result<Cluster> {
     let folder = env::temp_dir().join(format!("{PREFIX}{:016x}", files::random()));
     files::create(&folder)?;
     let lock = claim(&folder)?;
-    let mut cluster = Cluster::start(
-        binaries,
-        &Options {
-            data_dir: folder.clone(),
-            durable: false,
-        },
-    )?;
+    let options = Options {
+        data_dir: folder.clone(),
+        durable: false,
+    };
+    let mut cluster = Cluster::start_with(binaries, &options, settings)?;
     let moved = cluster
         .folder()
         .map_or_else(PathBuf::new, Path::to_path_buf);
