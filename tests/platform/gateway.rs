@@ -13,18 +13,13 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{
-    client,
-    instance::Instance,
-    routes::{Found, Routes},
-};
+use usher_tests::processes::{Instance, client};
 
-/// Where the platform says that every request comes from.
-pub(crate) const CALLER: &str = "192.0.2.7";
+use crate::routes::{Found, Routes};
 
 /// Keeps one warm process for each function that was asked for.
 pub(crate) struct Gateway {
@@ -89,15 +84,7 @@ impl Platform {
         let body = body.collect().await.unwrap().to_bytes();
         parts.uri = with_query(&parts.uri, added).parse().unwrap();
         parts.headers.remove(header::CONNECTION);
-        for (name, value) in [
-            ("x-real-ip", CALLER),
-            ("x-vercel-internal-invocation-id", "invocation"),
-        ] {
-            parts.headers.insert(name, HeaderValue::from_static(value));
-        }
-        parts
-            .headers
-            .insert("x-vercel-internal-request-id", number.into());
+        client::pass_on(&mut parts.headers, number);
         let request = Request::from_parts(parts, Full::new(body));
         let answer = client::send(address, request).await.unwrap();
         let mut response = Response::new(Body::from(answer.body));

@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, process::Command};
 
-use usher_tests::repository;
-
-use crate::{
-    client::Client,
-    process::{Process, free_address, run, target},
+use usher_tests::{
+    processes::{
+        Client, Process,
+        process::{free_address, run, target},
+    },
+    repository,
 };
 
 const FUNCTION: &str = "usher-all";

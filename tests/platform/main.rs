@@ -6,20 +6,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod client;
-mod flow;
 mod gateway;
-mod instance;
 mod lambda;
-mod process;
 mod routes;
 mod upload;
 mod vercel;
 
-use client::Client;
 use gateway::Gateway;
 use tokio::sync::Mutex;
-use usher_tests::{CRON_SECRET, TestApp};
+use usher_tests::{
+    CRON_SECRET, TestApp,
+    processes::{Client, client::CALLER, flow, process::settings},
+};
 
 /// The builds share the processors and the folders of the checkout, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -49,7 +47,7 @@ async fn the_deployment_with_one_function_for_all_does_its_work() {
 async fn vercel_dev_does_its_work() {
     let _alone = ALONE.lock().await;
     let t = TestApp::start().await;
-    let server = vercel::Dev::start(&vercel::settings(&t.app_url())).await;
+    let server = vercel::Dev::start(&settings(&t.app_url())).await;
     let client = Client::new(server.address(), "");
     flow::run(&client, "127.0.0.1").await;
     flow::ignores_a_parameter_of_the_platform(&client).await;
@@ -60,7 +58,7 @@ async fn vercel_dev_does_its_work() {
 async fn aws_lambda_does_its_work() {
     let _alone = ALONE.lock().await;
     let t = TestApp::start().await;
-    let lambda = lambda::Lambda::start(&vercel::settings(&t.app_url())).await;
+    let lambda = lambda::Lambda::start(&settings(&t.app_url())).await;
     flow::run(&lambda.client(), "127.0.0.1").await;
 }
 
@@ -86,9 +84,9 @@ async fn serve_and_check(output: &std::path::Path) {
     let jobs = routes::jobs(output);
     assert_eq!(jobs, ["/api/cron/maintain"]);
     let t = TestApp::start().await;
-    let gateway = Gateway::start(output, vercel::settings(&t.app_url())).await;
+    let gateway = Gateway::start(output, settings(&t.app_url())).await;
     let client = Client::new(gateway.address(), "");
-    flow::run(&client, gateway::CALLER).await;
+    flow::run(&client, CALLER).await;
     flow::ignores_a_parameter_of_the_platform(&client).await;
     let robots = client.get("/robots.txt", "").await;
     assert!(

@@ -2,9 +2,10 @@
 
 use std::{fs, process::Command};
 
-use usher_tests::repository;
-
-use crate::process::{run, scratch};
+use usher_tests::{
+    processes::process::{run, scratch},
+    repository,
+};
 
 /// Copies what is uploaded, and lets cargo read it.
 pub(crate) fn check() {

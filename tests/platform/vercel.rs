@@ -7,21 +7,13 @@ use std::{
     process::Command,
 };
 
-use usher_core::{secret::Secret, tokens::SigningKeys};
-use usher_tests::{CRON_SECRET, repository};
-
-use crate::process::{Process, free_address, run, scratch, target};
-
-/// Returns the environment of a deployment.
-pub(crate) fn settings(database_url: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("DATABASE_URL", database_url.to_owned()),
-        ("USHER_SIGNING_KEYS", SigningKeys::generate().unwrap()),
-        ("USHER_SECRET", Secret::generate().unwrap()),
-        ("USHER_ISSUER", "https://id.example.com".to_owned()),
-        ("CRON_SECRET", CRON_SECRET.to_owned()),
-    ]
-}
+use usher_tests::{
+    processes::{
+        Process,
+        process::{free_address, run, scratch, target},
+    },
+    repository,
+};
 
 /// Builds a deployment as Vercel does, and returns the folder with what would be deployed.
 pub(crate) async fn build(configuration: &str) -> PathBuf {

@@ -20,6 +20,8 @@ mod app;
 mod caller;
 pub mod database;
 mod people;
+#[cfg(feature = "processes")]
+pub mod processes;
 pub mod query_log;
 mod sources;
 

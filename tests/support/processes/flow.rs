@@ -1,13 +1,13 @@
 //! What every deployment must be able to do, whatever carries the requests.
 
 use serde_json::{Value, json};
-use usher_tests::{PASSWORD, Person};
 
-use crate::client::Client;
+use super::Client;
+use crate::{PASSWORD, Person};
 
 /// Signs in, creates and changes a user, reads the list and the audit log, stays signed in and signs out. `address` is
 /// where the platform says that the requests come from.
-pub(crate) async fn run(client: &Client, address: &str) {
+pub async fn run(client: &Client, address: &str) {
     client.get("/api/health/live", "").await.expect(200);
     client.get("/api/health/ready", "").await.expect(200);
     client.get("/api/users", "").await.expect(401);
@@ -39,7 +39,7 @@ pub(crate) async fn run(client: &Client, address: &str) {
 }
 
 /// A parameter of the path stands in the query too on some platforms; what a caller puts there decides nothing.
-pub(crate) async fn ignores_a_parameter_of_the_platform(client: &Client) {
+pub async fn ignores_a_parameter_of_the_platform(client: &Client) {
     let session = sign_in(client).await;
     let answer = client
         .get("/api/users/2?user_id=1", text(&session["accessToken"]))
@@ -51,7 +51,8 @@ pub(crate) async fn ignores_a_parameter_of_the_platform(client: &Client) {
     }
 }
 
-async fn sign_in(client: &Client) -> Value {
+/// Signs the admin in.
+pub async fn sign_in(client: &Client) -> Value {
     let credentials = json!({ "email": Person::Admin.email(), "password": PASSWORD });
     client
         .post("/api/auth/login", "", &credentials)

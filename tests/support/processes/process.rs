@@ -10,6 +10,9 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
+use usher_core::{secret::Secret, tokens::SigningKeys};
+
+use crate::CRON_SECRET;
 
 /// A cold compile on a small machine fits in; a hang does not stop the run for ever.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -24,14 +27,14 @@ const TOLD_BY_CARGO: [&str; 5] = [
 ];
 
 /// A running program. Dropping it kills it.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
     /// Starts a program; what it prints goes to a file of that name.
-    pub(crate) fn start(command: &mut Command, name: &str) -> Self {
+    pub fn start(command: &mut Command, name: &str) -> Self {
         // What `cargo test` tells this program would make another cargo compile again.
         let told = std::env::vars_os().map(|(name, _)| name);
         for name in told.filter(|name| {
@@ -53,7 +56,7 @@ impl Process {
     }
 
     /// Waits until something listens on an address.
-    pub(crate) async fn listens(&mut self, address: SocketAddr) {
+    pub async fn listens(&mut self, address: SocketAddr) {
         let start = Instant::now();
         while TcpStream::connect(address).await.is_err() {
             let is_over = self.child.try_wait().unwrap().is_some() || start.elapsed() > PATIENCE;
@@ -66,14 +69,24 @@ impl Process {
         }
     }
 
+    /// Sends a signal to the program.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Tells the program to stop, and waits until it has.
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    pub fn stop(self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended()
+    }
+
+    /// Waits until the program has ended.
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
     /// Returns what the program has printed.
-    pub(crate) fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
@@ -85,8 +98,19 @@ impl Drop for Process {
     }
 }
 
+/// Returns the environment of an instance on a database.
+pub fn settings(database_url: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("DATABASE_URL", database_url.to_owned()),
+        ("USHER_SIGNING_KEYS", SigningKeys::generate().unwrap()),
+        ("USHER_SECRET", Secret::generate().unwrap()),
+        ("USHER_ISSUER", "https://id.example.com".to_owned()),
+        ("CRON_SECRET", CRON_SECRET.to_owned()),
+    ]
+}
+
 /// Runs a program to its end, which is to be a success.
-pub(crate) fn run(command: &mut Command, name: &str) {
+pub fn run(command: &mut Command, name: &str) {
     let mut process = Process::start(command, name);
     let status = process.child.wait().unwrap();
     assert!(
@@ -97,22 +121,22 @@ pub(crate) fn run(command: &mut Command, name: &str) {
 }
 
 /// Returns an address of this machine that nobody listens on.
-pub(crate) fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()
 }
 
 /// Returns the folder for what these tests leave behind: below the target folder that this program was built into.
-pub(crate) fn scratch() -> PathBuf {
+pub fn scratch() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let target = program.ancestors().nth(3).unwrap();
-    let scratch = target.join("platform");
+    let scratch = target.join("processes");
     fs::create_dir_all(&scratch).unwrap();
     scratch
 }
 
 /// Returns the target folder.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     scratch().parent().map(Path::to_owned).unwrap()
 }
 

@@ -1,0 +1,10 @@
+//! Programs of the product that run beside a test, and what talks to them over sockets.
+
+pub mod client;
+pub mod flow;
+pub mod instance;
+pub mod process;
+
+pub use client::Client;
+pub use instance::Instance;
+pub use process::Process;
