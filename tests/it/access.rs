@@ -126,7 +126,7 @@ async fn the_table_of_rights_is_as_reviewed() {
     clippy::disallowed_methods,
     reason = "asks for a new file of a test, configures nothing"
 )]
-fn bless() -> bool {
+pub(crate) fn bless() -> bool {
     std::env::var("USHER_BLESS").is_ok()
 }
 

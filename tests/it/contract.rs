@@ -255,7 +255,7 @@ async fn new_functions_on_the_schema_before_say_so_and_recover() {
         embedded.up_to(versions[versions.len() - 2])
     };
     let is_older = before.latest() < embedded.latest();
-    let t = TestApp::on(database::migrated(&before).await).await;
+    let t = TestApp::on(database::migrated(&before).await, &[]).await;
     t.anonymous().get("/api/health/live").await.expect(200);
     let ready = t.anonymous().get("/api/health/ready").await;
     assert_eq!(ready.status(), if is_older { 503 } else { 200 });

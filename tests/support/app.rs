@@ -13,7 +13,7 @@ use usher_domain::{Clock, SessionId, UserId};
 use usher_http::{App, router, routes};
 use uuid::Uuid;
 
-use crate::{Caller, Person, database};
+use crate::{Caller, Person, Wire, database};
 
 /// The secret of the scheduler, for an instance that has one.
 pub const CRON_SECRET: &str = "a secret of the scheduler";
@@ -40,15 +40,20 @@ impl TestApp {
 
     /// Starts an instance that is configured with these variables beside the usual ones.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
-        Self::build(database::create().await, variables).await
+        Self::on(database::create().await, variables).await
     }
 
-    /// Starts an instance on a database that was made before.
-    pub async fn on(database: TestDatabase) -> Self {
-        Self::build(database, &[]).await
+    /// Starts an instance of development with 3 connections at most, whose way to the database is watched.
+    pub async fn on_a_wire() -> (Self, Wire) {
+        let database = database::create().await;
+        let wire = Wire::to(database.url()).await;
+        let url = wire.along(&database.url_as(APP_ROLE));
+        let variables = [("DATABASE_URL", url.as_str()), ("USHER_ENV", "development")];
+        (Self::on(database, &variables).await, wire)
     }
 
-    async fn build(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
+    /// Starts an instance on a database that was made before, configured with these variables beside the usual ones.
+    pub async fn on(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
         let (app, clock) = instance(&database.url_as(APP_ROLE), variables);
         let client = database::connect(database.url()).await;
         Self {

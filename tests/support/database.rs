@@ -1,7 +1,7 @@
 //! The databases of the tests.
 
 use tokio_postgres::{Client, NoTls};
-use usher_devdb::{TestDatabase, test_cluster};
+use usher_devdb::{Cluster, TestDatabase, test_cluster};
 use usher_migrate::{DeployOptions, Migrations};
 
 /// Connects outside of the pool.
@@ -13,15 +13,24 @@ pub async fn connect(url: &str) -> Client {
 }
 
 /// Returns a database with everybody in it.
-pub(crate) async fn create() -> TestDatabase {
-    migrated(&Migrations::embedded().unwrap()).await
+pub async fn create() -> TestDatabase {
+    create_on(test_cluster()).await
+}
+
+/// Returns a database of a server, with everybody in it.
+pub async fn create_on(cluster: &Cluster) -> TestDatabase {
+    clone(cluster, &Migrations::embedded().unwrap()).await
 }
 
 /// Returns a database with everybody in it, and the schema of these migrations.
 pub async fn migrated(migrations: &Migrations) -> TestDatabase {
+    clone(test_cluster(), migrations).await
+}
+
+async fn clone(cluster: &Cluster, migrations: &Migrations) -> TestDatabase {
     // The second part changes when the people do.
     let name = format!("{}_people_1", migrations.fingerprint());
-    let template = test_cluster()
+    let template = cluster
         .template(&name, |url| async move { fill(migrations, &url).await })
         .await
         .unwrap();

@@ -24,6 +24,7 @@ mod people;
 pub mod processes;
 pub mod query_log;
 mod sources;
+mod wire;
 
 pub use answer::Answer;
 pub use app::{CRON_SECRET, TestApp, app_without_database};
@@ -31,3 +32,4 @@ pub use caller::Caller;
 pub use database::connect;
 pub use people::{PASSWORD, Person};
 pub use sources::{repository, rust_files};
+pub use wire::{Asked, Wire};

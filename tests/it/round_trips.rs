@@ -1,0 +1,163 @@
+//! How often each operation waits for the database, counted on the wire, held to a budget and written into the docs.
+//!
+//! `USHER_BLESS=1 cargo test -p usher-tests --test it round_trips` writes the table of `docs/performance.md` anew.
+
+use std::{fmt::Write, fs};
+
+use http::Method;
+use serde_json::{Value, json};
+use usher_domain::Action;
+use usher_http::{Operation, access::Access, routes};
+use usher_tests::{Answer, PASSWORD, TestApp, Wire, repository};
+
+use crate::access::bless;
+
+const FILE: &str = "docs/performance.md";
+const BEGIN: &str = "<!-- round trips: written by a test -->\n";
+const END: &str = "<!-- end of round trips -->";
+
+/// Returns the most waits that the usual request may take.
+fn budget(path: &str, operation: &Operation) -> usize {
+    match (operation.action, operation.access()) {
+        (Some(Action::Login), _) => 4,
+        // A change with its audit entry, after the check that it may be made.
+        (Some(_), _) => 2,
+        // The check and the data together.
+        (None, Access::SignedIn | Access::May(_)) => 1,
+        (None, Access::Anyone) => match path {
+            "/api/health" | "/api/health/ready" => 1,
+            "/api/health/live" | "/api/auth/jwks" => 0,
+            other => panic!("say here how often {other} may wait for the database"),
+        },
+    }
+}
+
+/// Sends the usual request of an operation, which is to succeed. Somebody has signed in before, with this answer.
+async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Answer {
+    let (admin, anonymous) = (t.admin(), t.anonymous());
+    match (method.as_str(), path) {
+        ("GET", path) => admin.get(&path.replace("{user_id}", "4")).await,
+        ("POST", "/api/auth/login") => anonymous.sign_in("admin@example.com", PASSWORD).await,
+        ("POST", "/api/auth/refresh") => refresh(t, session).await,
+        ("POST", "/api/auth/logout") => admin.request_without_body(method, path).await,
+        ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
+        ("POST", "/api/users") => {
+            let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
+            admin.post(path, new).await
+        }
+        ("PATCH", "/api/users/{user_id}") => {
+            let change = json!({ "email": "other@example.com" });
+            admin.patch("/api/users/4", change).await
+        }
+        ("DELETE", "/api/users/{user_id}") => admin.delete("/api/users/4").await,
+        ("PUT", "/api/users/{user_id}/roles") => {
+            let roles = json!({ "roles": ["auditor", "user"] });
+            admin.put("/api/users/4/roles", roles).await
+        }
+        (method, path) => panic!("send a usual {method} {path} here"),
+    }
+}
+
+async fn refresh(t: &TestApp, session: &Value) -> Answer {
+    let token = json!({ "refreshToken": session["refreshToken"] });
+    t.anonymous().post("/api/auth/refresh", token).await
+}
+
+/// Starts an instance with a warm connection, and returns the answer to the sign-in that made it warm.
+async fn warm() -> (TestApp, Wire, Value) {
+    let (t, wire) = TestApp::on_a_wire().await;
+    let session = t.anonymous().sign_in("member@example.com", PASSWORD).await;
+    let session = session.expect(200);
+    assert_eq!(wire.take().connections, 1);
+    (t, wire, session)
+}
+
+/// Returns the waits since the last look, which were for this answer and on the connection that there was.
+fn waits(wire: &Wire, answer: &Answer, what: &str) -> usize {
+    let asked = wire.take();
+    let told = format!("desc=\"{} round trips\"", asked.waits);
+    let timing = answer.header("server-timing");
+    assert!(timing.contains(&told), "{what}: {told}, told {timing}");
+    assert_eq!(asked.connections, 0, "{what} opened a connection");
+    assert_eq!(
+        asked.named, 0,
+        "{what} prepared a statement under a name, which poolers lose"
+    );
+    asked.waits
+}
+
+#[tokio::test]
+async fn every_operation_keeps_to_its_budget_and_the_table_is_fresh() {
+    let mut table = "| | | waits | at most |\n|---|---|---|---|\n".to_owned();
+    for endpoint in routes::ALL {
+        for operation in endpoint.operations().list() {
+            let (method, path) = (&operation.method, endpoint.path);
+            let (t, wire, session) = warm().await;
+            let answer = usual(&t, method, path, &session).await;
+            let name = format!("{method} {path}");
+            assert!(
+                (200..300).contains(&answer.status()),
+                "{name}: {}",
+                answer.text()
+            );
+            let (waits, budget) = (waits(&wire, &answer, &name), budget(path, operation));
+            assert!(
+                waits <= budget,
+                "{name} waits {waits} times; its budget is {budget}"
+            );
+            writeln!(table, "| {method} | `{path}` | {waits} | {budget} |").unwrap();
+        }
+    }
+    let file = repository().join(FILE);
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    if bless() {
+        fs::write(&file, [before, BEGIN, &table, END, after].concat()).unwrap();
+        return;
+    }
+    assert!(
+        written == table,
+        "{FILE} is stale; review the waits, then run with USHER_BLESS=1:\n{table}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_out_of_the_usual_waits_as_often_as_the_docs_say() {
+    let (t, wire, session) = warm().await;
+    let (member, anonymous) = (t.member(), t.anonymous());
+    let check = |answer: Answer, status: u16, expected: usize, what: &str| {
+        let body = answer.expect(status);
+        assert_eq!(waits(&wire, &answer, what), expected, "{what}");
+        body
+    };
+    check(anonymous.get("/api/users").await, 401, 0, "no token");
+    check(member.get("/api/users").await, 403, 1, "a refused read");
+    let change = member.patch("/api/users/1", json!({ "name": "X" }));
+    check(change.await, 403, 1, "a refused change");
+    let wrong = anonymous.sign_in("member@example.com", "not the password");
+    check(wrong.await, 401, 2, "a wrong password");
+    let unknown = anonymous.sign_in("nobody@example.com", "not the password");
+    check(unknown.await, 401, 2, "an unknown account");
+
+    let next = check(refresh(&t, &session).await, 200, 1, "a refresh");
+    check(refresh(&t, &session).await, 200, 2, "a lost answer");
+    check(refresh(&t, &next).await, 200, 1, "the next refresh");
+    check(refresh(&t, &session).await, 401, 3, "a stolen token");
+
+    let keyed = t
+        .admin()
+        .with_header("idempotency-key", "a-key-of-this-test");
+    let create = || {
+        keyed.post(
+            "/api/users",
+            json!({ "name": "Ada", "email": "ada@example.com" }),
+        )
+    };
+    check(create().await, 201, 2, "a request with a key");
+    check(create().await, 201, 3, "the same request again");
+
+    let path = "/api/users?count=exact&q=member&sort=name&limit=1&fields=id&isActive=true";
+    let list = t.admin().get(path).await;
+    check(list, 200, 1, "a list with everything");
+}
