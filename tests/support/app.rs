@@ -48,7 +48,11 @@ impl TestApp {
         let database = database::create().await;
         let wire = Wire::to(database.url()).await;
         let url = wire.along(&database.url_as(APP_ROLE));
-        let variables = [("DATABASE_URL", url.as_str()), ("USHER_ENV", "development")];
+        let variables = [
+            ("DATABASE_URL", url.as_str()),
+            ("USHER_ENV", "development"),
+            ("CRON_SECRET", CRON_SECRET),
+        ];
         (Self::on(database, &variables).await, wire)
     }
 
