@@ -2,7 +2,7 @@
 
 use axum::{Router, response::Response};
 use http::{HeaderValue, header};
-use usher_http::{Code, Problem, answer};
+use usher_http::{Code, Problem, unrouted};
 
 /// Until when nobody will have corrected the settings, in seconds.
 const CORRECTION: HeaderValue = HeaderValue::from_static("60");
@@ -10,7 +10,7 @@ const CORRECTION: HeaderValue = HeaderValue::from_static("60");
 /// Returns a router that answers every request with 503: the settings of the deployment are wrong.
 pub(crate) fn misconfigured() -> Router {
     Router::new().fallback(async || {
-        let mut response = answer(Problem::from(Code::Misconfigured));
+        let mut response = unrouted(Problem::from(Code::Misconfigured));
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, CORRECTION);
@@ -20,7 +20,7 @@ pub(crate) fn misconfigured() -> Router {
 
 /// Returns the answer to a request whose handling broke outside the router.
 pub(crate) fn broken() -> Response {
-    answer(Problem::from(Code::Internal))
+    unrouted(Problem::from(Code::Internal))
 }
 
 #[cfg(test)]

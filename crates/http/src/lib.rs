@@ -27,5 +27,5 @@ pub use code::Code;
 pub use operation::{Endpoint, Operation, Operations};
 pub use origin::ClientAddress;
 pub use problem::Problem;
-pub use router::{answer, router, with_answers};
+pub use router::{router, unrouted, with_answers};
 pub use telemetry::Telemetry;

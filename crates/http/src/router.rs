@@ -156,7 +156,7 @@ fn request_id(headers: &HeaderMap) -> RequestId {
 }
 
 /// Returns a problem as the answer to a request that no router saw.
-pub fn answer(problem: Problem) -> Response {
+pub fn unrouted(problem: Problem) -> Response {
     finish(problem.into_response(), &secret::request_id())
 }
 
