@@ -5,7 +5,10 @@ use crate::Invalid;
 /// Trims a text and checks it: 1 to `limit` characters, none of them a control or a direction mark.
 pub(crate) fn line(text: &str, limit: usize) -> Result<&str, Invalid> {
     let text = text.trim();
-    if text.chars().all(is_joining) {
+    if text
+        .chars()
+        .all(|character| is_joining(character) || character.is_whitespace())
+    {
         return Err(Invalid::new("blank", "must not be blank"));
     }
     if text.chars().count() > limit {
