@@ -13,7 +13,7 @@ begin
   for routine in
     select oid
     from pg_proc
-    where pronamespace = current_schema()::regnamespace
+    where pronamespace = quote_ident(current_schema())::regnamespace
       and exists (select from unnest(proconfig) as setting where setting like 'search_path=%')
       and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e')
   loop
@@ -57,7 +57,7 @@ as $$
         greatest(reltuples, 0) as known,
         pg_stat_get_mod_since_analyze(oid) as changed
       from pg_class
-      where relnamespace = current_schema()::regnamespace
+      where relnamespace = quote_ident(current_schema())::regnamespace
         and relkind = 'r'
         and pg_has_role(relowner, 'usage')
     ),
@@ -73,7 +73,7 @@ as $$
       cross join setting
       cross join lateral pg_partition_tree(parent.oid) as tree
       join plain on plain.oid = tree.relid
-      where parent.relnamespace = current_schema()::regnamespace
+      where parent.relnamespace = quote_ident(current_schema())::regnamespace
         and parent.relkind = 'p'
         and pg_has_role(parent.relowner, 'usage')
       group by parent.oid, parent.relname, parent.reltuples

@@ -14,7 +14,7 @@ begin
   for routine in
     select oid
     from pg_proc
-    where pronamespace = current_schema()::regnamespace
+    where pronamespace = quote_ident(current_schema())::regnamespace
       and exists (select from unnest(proconfig) as setting where setting like 'search_path=%')
       and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e')
   loop

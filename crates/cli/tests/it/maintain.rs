@@ -171,6 +171,38 @@ async fn idempotency_keys_go_after_their_day() {
 }
 
 #[tokio::test]
+async fn the_schema_may_have_any_name() {
+    let (folder, database) = (Folder::create(), database().await);
+    let client = connect(database.url()).await;
+    let move_in = "do $$ begin
+          execute format('alter database %I set search_path = \"Our Users\"', current_database());
+        end $$;
+        create schema \"Our Users\"; set search_path = \"Our Users\"";
+    client.batch_execute(move_in).await.unwrap();
+    let m = Maintained {
+        folder,
+        database,
+        client,
+    };
+    let deployed = m.run(&["migrate", "deploy"], &[]);
+    assert_eq!(deployed.code, Some(0), "{}", deployed.errors);
+    m.execute("insert into users (name, email) select 'x', n || '@example.org' from generate_series(1, 200) as n;
+        create table child (user_id bigint constraint child_user_id_fkey references users (id))")
+        .await;
+    let (code, shown) = m.maintain(&[], &[]);
+    assert_eq!(code, Some(3), "{shown:#}");
+    assert_eq!(objects(&shown, "statistics", "done"), ["users"]);
+    assert_eq!(
+        objects(&shown, "foreign-key", "todo"),
+        ["child_user_id_fkey"]
+    );
+    let app = connect(&m.database.url_as("usher_app")).await;
+    let call = "select run_maintenance(null, 'MAINTAIN', 'Database', null, null, null, 'x', null)";
+    app.batch_execute(call).await.unwrap();
+    assert_eq!(m.text("select count(*) from audit_logs").await, "1");
+}
+
+#[tokio::test]
 async fn people_read_lines_and_an_error_says_what_to_do() {
     let m = Maintained::create().await;
     let ended = m.run(&["maintain"], &[]);

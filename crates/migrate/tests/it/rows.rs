@@ -79,7 +79,20 @@ drop function refuse_others(); drop domain share; drop domain code; drop type mo
 
 #[tokio::test]
 async fn our_own_migrations_are_proved_with_a_value_in_every_column() {
-    let migrations = Migrations::embedded().unwrap();
+    let embedded = Migrations::embedded().unwrap();
+    let mut parts: Vec<_> = embedded
+        .iter()
+        .map(|migration| {
+            (
+                migration.name(),
+                migration.sql(),
+                migration.rollback().unwrap(),
+            )
+        })
+        .collect();
+    // What the last one makes is empty at the end, so another one comes after it.
+    parts.push(("V99991231000000__nothing", "select 1", "select 1"));
+    let migrations = Migrations::from_parts(&parts).unwrap();
     let mut proving = Proving::default();
     let proofs = proving.run(&migrations).await;
     for proof in &proofs {
@@ -94,7 +107,8 @@ async fn our_own_migrations_are_proved_with_a_value_in_every_column() {
     let rows = &proofs.last().unwrap().rows;
     let filled: Vec<_> = rows
         .iter()
-        .filter(|(_, rows)| **rows >= 3)
+        // There is one retention, and three of everything else.
+        .filter(|(table, rows)| **rows >= if *table == "audit_retention" { 1 } else { 3 })
         .map(|(table, _)| table.as_str())
         .collect();
     assert_eq!(ask(&client, tables).await.unwrap(), filled.join(" "));

@@ -14,11 +14,11 @@ with
     from pg_attribute
     join pg_class on pg_class.oid = attrelid
     left join pg_stats
-      on schemaname = relnamespace::regnamespace::name
+      on schemaname = current_schema()
       and tablename = relname
       and pg_stats.attname = pg_attribute.attname
       and not inherited
-    where relnamespace = current_schema()::regnamespace
+    where relnamespace = quote_ident(current_schema())::regnamespace
       and attnum > 0
       and not attisdropped
   ),
@@ -57,7 +57,7 @@ with
     join pg_am on pg_am.oid = relam and amname in ('heap', 'btree')
     join (select * from row_of_table union all select * from row_of_index) as line on line.relation = pg_class.oid
     cross join page
-    where relnamespace = current_schema()::regnamespace
+    where relnamespace = quote_ident(current_schema())::regnamespace
       and relkind in ('r', 'i')
       and reltuples >= 0
   )

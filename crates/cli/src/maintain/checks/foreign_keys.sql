@@ -15,7 +15,7 @@ cross join lateral (
   join pg_attribute on attrelid = conrelid and attnum = key.number
 ) as columns
 where contype = 'f'
-  and connamespace = current_schema()::regnamespace
+  and connamespace = quote_ident(current_schema())::regnamespace
   and conparentid = 0
   and not exists (
     select

@@ -11,7 +11,7 @@ select
   end as advice
 from pg_index
 join pg_class on pg_class.oid = indexrelid
-where relnamespace = current_schema()::regnamespace
+where relnamespace = quote_ident(current_schema())::regnamespace
   and not (indisvalid and indisready)
   and not exists (select from pg_stat_progress_create_index as running where running.index_relid = indexrelid)
 order by relname

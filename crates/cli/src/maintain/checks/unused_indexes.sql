@@ -27,7 +27,7 @@ cross join lateral (
     select relid from pg_partition_tree(indexrelid)
   ) as tree
 ) as parts
-where relnamespace = current_schema()::regnamespace
+where relnamespace = quote_ident(current_schema())::regnamespace
   and not relispartition
   and not indisunique
   and indisvalid
