@@ -91,12 +91,17 @@ impl Conversation {
         }
         self.server.take_in(bytes);
         while let Some((kind, _)) = self.server.next(true) {
-            // Ready for query: the answer is complete.
-            if kind == b'Z' {
-                self.stage = Stage::Ready;
-                let number = self.open.pop_front().unwrap_or_default();
-                progress.answered = progress.answered.max(number);
-            }
+            let number = match kind {
+                // An error is the answer too, and what ends it may come later, on its own.
+                b'E' => self.open.front().copied(),
+                // Ready for query: the answer is complete.
+                b'Z' => {
+                    self.stage = Stage::Ready;
+                    self.open.pop_front()
+                }
+                _ => None,
+            };
+            progress.answered = progress.answered.max(number.unwrap_or_default());
         }
     }
 }
