@@ -37,8 +37,16 @@ deallocate contract;
 prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.password from users where email = $1 and deleted_at is null;
 deallocate contract;
 
+-- find position
+prepare contract as select pg_current_wal_insert_lsn() as position;
+deallocate contract;
+
 -- find session
 prepare contract (uuid, float8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, sessions.refresh_hash, sessions.refresh_counter, sessions.created_at as authenticated_at, sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null as is_alive, sessions.refreshed_at > now() - make_interval(secs => $2) as is_in_grace from sessions join users on users.id = sessions.user_id where sessions.id = $1;
+deallocate contract;
+
+-- find standing
+prepare contract as select pg_is_in_recovery() as is_replica, system.system_identifier || '/' || pg_database.oid as database, case when pg_is_in_recovery() then greatest(checkpoint.timeline_id, recovery.min_recovery_end_timeline) else ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::integer end as timeline, case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end as position, case when pg_is_in_recovery() then pg_last_xact_replay_timestamp() else clock_timestamp() end as time from pg_database cross join pg_control_system() as system cross join pg_control_checkpoint() as checkpoint cross join pg_control_recovery() as recovery where pg_database.datname = current_database();
 deallocate contract;
 
 -- find subject

@@ -11,6 +11,7 @@ mod answers;
 mod audit;
 mod audit_logs;
 mod auth;
+mod consistency;
 mod contract;
 mod database;
 mod faults;

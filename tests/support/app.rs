@@ -74,6 +74,11 @@ impl TestApp {
         self.database.url()
     }
 
+    /// Returns the name of the database.
+    pub fn database_name(&self) -> &str {
+        self.database.name()
+    }
+
     /// Returns the connection string of the role that the product runs as.
     pub fn app_url(&self) -> String {
         self.url_as(APP_ROLE)

@@ -86,7 +86,9 @@ async fn prepare(arguments: &Arguments, port: u16) -> Result<Ready> {
     let mut database = Prepared::open(folder).await?;
     let app_url = database.own_urls().map(|(app_url, _)| app_url);
     values.set("DATABASE_URL", app_url.as_deref());
-    let config = Config::from_variables(|name| values.get(name))?;
+    // A replica is of another database than the own one.
+    let has_replica = |name: &str| app_url.is_none() || name != "DATABASE_REPLICA_URL";
+    let config = Config::from_variables(|name| values.get(name).filter(|_| has_replica(name)))?;
     let app = App::new(&config, Clock::default());
     database.seed(&app).await?;
     Ok(Ready {

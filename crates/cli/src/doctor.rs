@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use usher_core::{
-    Config,
+    Config, ReplicaOptions,
     tokens::{Principal, Tokens},
 };
 use usher_domain::{Clock, SessionId, UserId};
@@ -94,7 +94,14 @@ fn check_keys(report: &mut Report) -> Result<()> {
 
 async fn check_database(report: &mut Report, choice: &Choice) {
     match find(choice).await {
-        Ok(Some(opened)) => database::check(report, &opened).await,
+        Ok(Some(opened)) => {
+            database::check(report, &opened).await;
+            // What is wrong with its variables was pointed out already.
+            let replica = ReplicaOptions::from_variables(variable);
+            if let (Ok(Some(replica)), None) = (replica, &opened.own) {
+                database::check_replica(report, &opened.target, replica).await;
+            }
+        }
         // The missing variable was pointed out already.
         Ok(None) => {}
         Err(error) => report.fail("database", format_args!("{error:#}")),

@@ -8,9 +8,12 @@ use tokio_postgres::{
     Row,
     types::{ToSql, Type},
 };
-use usher_domain::{Event, Origin, RoleSet, SessionId, UserId};
+use usher_domain::{ConsistencyToken, Event, Origin, RoleSet, SessionId, UserId};
 
-use crate::{Attempt, Connection, Constraint, Error, Result, connection::Parameter, idempotency};
+use crate::{
+    Attempt, Connection, Constraint, Error, Result, connection::Parameter, idempotency, replica,
+    spent,
+};
 
 mod entry;
 
@@ -177,7 +180,7 @@ impl Connection {
             more.checked = Some(parameters.len());
         }
         let statement = with_entry(change, author.who, count, more);
-        let rows = self.run(context, &statement, &parameters).await?;
+        let rows = self.write_down(context, &statement, &parameters).await?;
         Ok(rows.into_iter().next())
     }
 
@@ -195,8 +198,32 @@ impl Connection {
     ) -> Result<Option<Row>> {
         let entry = Entry::new(author, event);
         let statement = format!("select {columns} from {function}($1, $2, $3, $4, $5, $6, $7, $8)");
-        let rows = self.run(context, &statement, &entry.parameters()).await?;
+        let rows = self
+            .write_down(context, &statement, &entry.parameters())
+            .await?;
         Ok(rows.into_iter().next())
+    }
+
+    /// Runs a statement that writes, and notes how far a replica has to be to show it: the question follows on the same
+    /// connection, at no further wait.
+    async fn write_down(
+        &self,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        let run = self.run(context, statement, parameters);
+        if !self.is_replicated() {
+            return run.await;
+        }
+        // Whoever does not learn how it ended is answered by the primary.
+        spent::written(ConsistencyToken::UNKNOWN);
+        let (rows, token) = tokio::join!(biased; run, replica::token(self));
+        match token {
+            Ok(token) => spent::written(token),
+            Err(error) => tracing::warn!(%error, "how far the log is was not told"),
+        }
+        rows
     }
 }
 

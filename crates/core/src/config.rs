@@ -1,8 +1,13 @@
 //! The configuration of an instance: environment variables only, each checked once at the start.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use crate::{DatabaseUrl, UrlError, passwords::Cost, secret::Secret, tls, tokens::SigningKeys};
+use crate::{
+    Database, DatabaseUrl, Replica, UrlError, passwords::Cost, secret::Secret, tls,
+    tokens::SigningKeys,
+};
+
+const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 
 /// Says which variable is missing or wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +42,8 @@ pub enum Environment {
 pub struct Config {
     /// The database (`DATABASE_URL`).
     pub database: DatabaseUrl,
+    /// A replica of it for heavy reads.
+    pub replica: Option<ReplicaOptions>,
     /// The keys that sign access tokens (`USHER_SIGNING_KEYS`).
     pub signing_keys: SigningKeys,
     /// The secret behind refresh tokens and cursors (`USHER_SECRET`).
@@ -72,6 +79,7 @@ impl Config {
         let issuer = issuer(get)?;
         Ok(Self {
             database,
+            replica: ReplicaOptions::from_variables(get)?,
             signing_keys: required(
                 "USHER_SIGNING_KEYS",
                 get,
@@ -91,6 +99,45 @@ impl Config {
             cron_secret: bearer_token("CRON_SECRET", get)?,
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
         })
+    }
+
+    /// Makes the database with its replica, without connecting.
+    pub fn open_database(&self) -> Database {
+        let replica = self.replica.clone().map(Replica::new);
+        Database::replicated(self.database.clone(), replica)
+    }
+}
+
+/// Where a replica is, and when it is of use.
+#[derive(Clone, Debug)]
+pub struct ReplicaOptions {
+    /// The replica (`DATABASE_REPLICA_URL`).
+    pub url: DatabaseUrl,
+    /// How old its data may be (`DATABASE_REPLICA_MAX_LAG`); 10 seconds unless told.
+    pub max_lag: Duration,
+}
+
+impl ReplicaOptions {
+    /// Reads variables from wherever they are; without the first one there is no replica.
+    pub fn from_variables(
+        get: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, ConfigError> {
+        const URL: &str = "DATABASE_REPLICA_URL";
+        let max_lag = optional("DATABASE_REPLICA_MAX_LAG", &get, max_lag)?;
+        if get(URL).is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            url: database_url(URL, get)?,
+            max_lag: max_lag.unwrap_or(DEFAULT_MAX_LAG),
+        }))
+    }
+}
+
+fn max_lag(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("must be a whole number of seconds from 1 to 3600"),
     }
 }
 
@@ -242,6 +289,9 @@ mod tests {
                 "DATABASE_URL",
                 "postgres://u@h/d?sslrootcert=/nowhere/ca.pem",
             ),
+            ("DATABASE_REPLICA_URL", "mysql://x"),
+            ("DATABASE_REPLICA_MAX_LAG", "0"),
+            ("DATABASE_REPLICA_MAX_LAG", "10s"),
             ("USHER_SIGNING_KEYS", "AAAA"),
             ("USHER_SECRET", "c2hvcnQ"),
             ("USHER_ISSUER", "id.example.com"),

@@ -27,14 +27,21 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Connection {
     client: Option<Object>,
     unanswered: AtomicUsize,
+    is_replicated: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(client: Object) -> Self {
+    pub(crate) fn new(client: Object, is_replicated: bool) -> Self {
         Self {
             client: Some(client),
             unanswered: AtomicUsize::new(0),
+            is_replicated,
         }
+    }
+
+    /// Tells whether somebody may read from a replica what is written here.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.is_replicated
     }
 
     /// Runs a reading statement and returns its rows. `context` names it in errors and in the query log.
@@ -80,8 +87,7 @@ impl Connection {
             tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(statement, parameters))
                 .await;
         drop(under_way);
-        let answer =
-            answer.map_err(|_| Error::unavailable(format!("{context}: no answer within 3 s")))?;
+        let answer = answer.map_err(|_| Error::Slow(context))?;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
         let rows = answer.map_err(|source| Error::from_statement(context, source))?;
         log(

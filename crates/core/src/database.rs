@@ -15,7 +15,7 @@ use deadpool_postgres::{
 use once_cell::sync::OnceCell;
 use tokio_postgres::{NoTls, config::SslMode};
 
-use crate::{Connection, DatabaseUrl, Error, Result, spent, tls};
+use crate::{Connection, DatabaseUrl, Error, Replica, Result, spent, tls};
 
 /// Everything from asking for a connection to having it, whatever the connection string allows for its parts.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +39,7 @@ struct Shared {
     pool: OnceCell<Pool>,
     /// When a connection was last asked for.
     last_use: Mutex<Moment>,
+    replica: Option<Replica>,
 }
 
 /// A moment by two clocks: the steady one may stand still while the machine is frozen, the other one may be set.
@@ -82,13 +83,29 @@ pub struct PoolFigures {
 impl Database {
     /// Makes the pool without connecting.
     pub fn new(url: DatabaseUrl) -> Self {
+        Self::replicated(url, None)
+    }
+
+    /// Makes the pool of a database that may have a replica.
+    pub fn replicated(url: DatabaseUrl, replica: Option<Replica>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 url,
                 pool: OnceCell::new(),
                 last_use: Mutex::new(Moment::now()),
+                replica,
             }),
         }
+    }
+
+    /// Returns the replica, unless there is none or it is better left alone.
+    pub fn replica(&self) -> Option<&Replica> {
+        let replica = self.shared.replica.as_ref()?;
+        let is_worth_asking = replica.is_worth_asking();
+        if !is_worth_asking {
+            spent::replica("resting");
+        }
+        is_worth_asking.then_some(replica)
     }
 
     /// Returns a connection that answers, waiting at most 5 seconds; it may be the first statement that connects.
@@ -98,7 +115,7 @@ impl Database {
         let acquired = tokio::time::timeout(ACQUIRE_TIMEOUT, pool.get());
         let acquired = spent::connection(acquired).await;
         let client = acquired.map_err(|_| Error::unavailable("no connection within 5 s"))??;
-        Ok(Connection::new(client))
+        Ok(Connection::new(client, self.shared.replica.is_some()))
     }
 
     /// Runs a read, and once more on a new connection when the first one turned out to be closed.
@@ -130,6 +147,9 @@ impl Database {
     pub fn close_idle(&self, idle: Duration) {
         if let Some(pool) = self.shared.pool.get() {
             pool.retain(|_, metrics| metrics.last_used() < idle);
+        }
+        if let Some(replica) = &self.shared.replica {
+            replica.close_idle(idle);
         }
     }
 

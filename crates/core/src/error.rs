@@ -58,6 +58,9 @@ pub enum Error {
         /// Whether the connection was found closed before anything was answered.
         is_closed: bool,
     },
+    /// The database did not answer a statement in time; its load or the statement is too much, or the network is gone.
+    #[error("{0} was not answered within 3 s")]
+    Slow(&'static str),
     /// The database lacks tables, columns, functions or privileges that this build needs.
     #[error("the schema is too old, deploy the migrations: {reason}")]
     SchemaOutdated {

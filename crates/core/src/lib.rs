@@ -1,6 +1,6 @@
 //! The shared core: the database and everything that is kept in it.
 //!
-//! - [`Database`] is the lazily made pool; a [`Connection`] runs statements.
+//! - [`Database`] is the lazily made pool; a [`Connection`] runs statements. A [`Replica`] may take heavy reads over.
 //! - There is one module per aggregate ([`users`], [`sessions`], [`roles`], [`audit_logs`]) with all its SQL as free
 //!   functions that take the connection first.
 //! - Whatever is written goes through one function that writes the audit entry in the same statement. See [`Author`].
@@ -19,6 +19,7 @@ mod idempotency;
 pub mod maintenance;
 pub mod passwords;
 pub mod refresh;
+pub mod replica;
 pub mod roles;
 mod row;
 pub mod secret;
@@ -30,12 +31,13 @@ pub mod tokens;
 pub mod users;
 
 pub use audited::Author;
-pub use config::{Config, ConfigError, Environment};
+pub use config::{Config, ConfigError, Environment, ReplicaOptions};
 pub use connection::Connection;
 pub use database::{Database, PoolFigures};
 pub use database_url::{DatabaseUrl, UrlError};
 pub use error::{Constraint, Error};
 pub use idempotency::Attempt;
+pub use replica::Replica;
 pub use tls::connector;
 
 /// The result of everything that talks to the database.

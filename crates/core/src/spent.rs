@@ -1,4 +1,4 @@
-//! What a request spends on the database: how often it waits for it, and how long.
+//! What a request spends on the database: how often it waits for it, and how long. And what comes of it for a replica.
 //!
 //! Statements that are under way together are one wait: the driver sends them all before it reads an answer. So the
 //! number of waits is the number of round trips.
@@ -7,6 +7,8 @@ use std::{
     cell::{Cell, RefCell},
     time::{Duration, Instant},
 };
+
+use usher_domain::ConsistencyToken;
 
 tokio::task_local! {
     static METER: Meter;
@@ -21,6 +23,10 @@ pub struct Spent {
     pub statements: Duration,
     /// How long it was waited for a connection: for one to be free, or to be opened.
     pub connections: Duration,
+    /// What a replica has to know of so that it shows what was written; `None` when nothing was, or there is none.
+    pub written: Option<ConsistencyToken>,
+    /// What came of asking the replica, in one word.
+    pub replica: Option<&'static str>,
 }
 
 /// A statement that was sent.
@@ -96,6 +102,16 @@ pub(crate) async fn connection<F: Future>(future: F) -> F::Output {
     let output = future.await;
     let _ = METER.try_with(|meter| meter.add(|spent| spent.connections += started.elapsed()));
     output
+}
+
+/// Notes what a replica has to know of from now on.
+pub(crate) fn written(token: ConsistencyToken) {
+    let _ = METER.try_with(|meter| meter.add(|spent| spent.written = Some(token)));
+}
+
+/// Notes what came of asking the replica.
+pub(crate) fn replica(outcome: &'static str) {
+    let _ = METER.try_with(|meter| meter.add(|spent| spent.replica = Some(outcome)));
 }
 
 impl Meter {

@@ -6,6 +6,7 @@
 mod audit;
 mod avatar_url;
 mod clock;
+mod consistency;
 mod email;
 mod ids;
 mod invalid;
@@ -21,6 +22,7 @@ mod user;
 pub use audit::{Action, AuditFilter, AuditLog, Diff, Entity, Event, Word};
 pub use avatar_url::AvatarUrl;
 pub use clock::Clock;
+pub use consistency::ConsistencyToken;
 pub use email::Email;
 pub use ids::{EventId, SessionId, UserId};
 pub use invalid::Invalid;

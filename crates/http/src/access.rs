@@ -1,31 +1,35 @@
 //! Who may do what: extractors in the signature of a handler, decided before a body is read.
 //!
-//! - [`Reads`] runs the check and the reading of the data in one round trip.
+//! - [`Reads`] runs the check and the reading of the data in one round trip; the data may come from a replica.
 //! - [`May`] and [`SignedIn`] check first; what follows is a change, in a second round trip.
 //! - [`Target`] checks, and loads the user that the change is about in the same round trip.
 //!
 //! Each asks the database for the session, the account and its roles as they are now. The answers are 401 when nobody
 //! is signed in, 403 when the account may not do this at all, and only then 404.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::marker::PhantomData;
 
 use axum::extract::FromRequestParts;
 use http::{header, request::Parts};
 use serde_json::json;
 use usher_core::{
-    Author, Connection, Result as CoreResult,
+    Author,
     sessions::{self, Actor},
     tokens::Principal,
-    users::{self, Subject},
+    users::Subject,
 };
-use usher_domain::{Grant, Origin, UserId};
+use usher_domain::{Grant, Origin};
 
 pub use crate::describe::Access;
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
-    input, origin,
+    origin,
 };
+
+mod reads;
+
+pub use reads::{Named, Reads};
 
 /// Somebody who is signed in.
 #[derive(Debug)]
@@ -101,99 +105,6 @@ impl<P: Grant> FromRequestParts<App> for May<P> {
 impl<P: Grant> Part for May<P> {
     fn describe(docs: &mut Docs) {
         describe(docs, Access::May(P::PERMISSION));
-    }
-}
-
-/// Somebody who wants to read what a permission opens.
-#[derive(Debug)]
-pub struct Reads<P> {
-    app: App,
-    principal: Principal,
-    /// Where the request comes from.
-    pub origin: Origin,
-    permission: PhantomData<P>,
-}
-
-impl<P: Grant> Reads<P> {
-    /// Reads data if the caller may, in the round trip that says so. The data is dropped unseen otherwise.
-    pub(crate) async fn read<T, F>(
-        &self,
-        data: impl Fn(Arc<Connection>) -> F,
-    ) -> Result<(Actor, T), Problem>
-    where
-        F: Future<Output = CoreResult<T>>,
-    {
-        let principal = self.principal;
-        let both = |connection: Arc<Connection>| {
-            let data = data(Arc::clone(&connection));
-            async move {
-                let (actor, data) = tokio::join!(sessions::authorise(&connection, principal), data);
-                Ok((actor?, data))
-            }
-        };
-        let (actor, data) = self.app.database.read(both).await?;
-        let actor = actor.ok_or(Code::Unauthenticated)?;
-        check::<P>(&actor)?;
-        Ok((actor, data?))
-    }
-}
-
-impl<P: Grant> FromRequestParts<App> for Reads<P> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self {
-            principal: principal(parts, app)?,
-            app: app.clone(),
-            origin: origin::origin(parts),
-            permission: PhantomData,
-        })
-    }
-}
-
-impl<P: Grant> Part for Reads<P> {
-    fn describe(docs: &mut Docs) {
-        describe(docs, Access::May(P::PERMISSION));
-    }
-}
-
-/// The user that the path names, for whoever holds a permission to read it.
-#[derive(Debug)]
-pub struct Named<P> {
-    reads: Reads<P>,
-    id: Option<UserId>,
-}
-
-impl<P: Grant> Named<P> {
-    /// Returns the caller, and the user with the permissions held.
-    pub(crate) async fn find(&self) -> Result<(Actor, Subject), Problem> {
-        let id = self.id;
-        let find = |connection: Arc<Connection>| async move {
-            match id {
-                Some(id) => users::find_subject(&connection, id).await,
-                None => Ok(None),
-            }
-        };
-        let (actor, subject) = self.reads.read(find).await?;
-        Ok((actor, subject.ok_or(Code::UserNotFound)?))
-    }
-}
-
-impl<P: Grant> FromRequestParts<App> for Named<P> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self {
-            reads: Reads::from_request_parts(parts, app).await?,
-            id: input::user_id(parts).await.ok(),
-        })
-    }
-}
-
-impl<P: Grant> Part for Named<P> {
-    fn describe(docs: &mut Docs) {
-        Reads::<P>::describe(docs);
-        describe_user_id(docs);
     }
 }
 

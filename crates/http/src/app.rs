@@ -37,7 +37,7 @@ impl App {
     /// Makes an instance.
     pub fn new(config: &Config, clock: Clock) -> Self {
         Self {
-            database: Database::new(config.database.clone()),
+            database: config.open_database(),
             tokens: Tokens::new(
                 config.signing_keys.clone(),
                 &config.issuer,

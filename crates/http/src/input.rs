@@ -11,6 +11,7 @@ mod path;
 mod posted;
 mod precondition;
 mod query;
+pub(crate) mod seen;
 mod value;
 
 pub(crate) use body::{Body, OptionalBody};
@@ -20,4 +21,5 @@ pub(crate) use path::user_id;
 pub(crate) use posted::Posted;
 pub use precondition::IfMatch;
 pub(crate) use query::{Nothing, Query};
+pub(crate) use seen::Seen;
 pub(crate) use value::{Fields, Input, Nullable};

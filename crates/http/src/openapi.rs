@@ -4,7 +4,7 @@ use http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::{Code, Endpoint, Operation, describe::Access, routes};
+use crate::{Code, Endpoint, Operation, describe::Access, input::seen, routes};
 
 /// Returns the description of all routes.
 pub fn document() -> Value {
@@ -127,6 +127,9 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         for (name, meaning) in answer.headers {
             response["headers"][name] =
                 json!({ "description": meaning, "schema": { "type": "string" } });
+        }
+        if operation.action.is_some() {
+            describe_header(&mut response, seen::NAME, seen::MEANING);
         }
         responses.insert(answer.status.to_string(), response);
     }

@@ -197,7 +197,7 @@ impl From<CoreError> for Problem {
                 "Your roles changed while the request was under way, so nothing was done; send it again.",
             ),
             CoreError::Conflict(Constraint::KeyReused) => Self::from(Code::KeyReused),
-            CoreError::Unavailable { .. } => {
+            CoreError::Unavailable { .. } | CoreError::Slow(_) => {
                 Self::from(Code::DatabaseUnavailable).with_source(error)
             }
             CoreError::SchemaOutdated { .. } => Self::from(Code::SchemaOutdated).with_source(error),

@@ -22,7 +22,7 @@ use usher_core::{
 };
 use usher_domain::RequestId;
 
-use crate::{App, Code, Endpoint, Problem, Telemetry};
+use crate::{App, Code, Endpoint, Problem, Telemetry, input::seen};
 
 /// The longest a request may take; the platform's own limit is higher, and says less.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -106,6 +106,9 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if app.is_development() {
         add_timing(response.headers_mut(), took, spent);
     }
+    if let Some(token) = spent.written {
+        seen::give(&mut response, token);
+    }
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let status = response.status().as_u16();
     if let (Some(telemetry), Some(begun)) = (&app.telemetry, begun) {
@@ -121,6 +124,7 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
         database_milliseconds = milliseconds(spent.statements),
         connection_milliseconds = milliseconds(spent.connections),
         round_trips = spent.waits,
+        replica = spent.replica,
         "answered"
     );
     response
@@ -128,13 +132,17 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
 
 /// Shows a developer's browser what the time went into (`Server-Timing`, W3C).
 fn add_timing(headers: &mut HeaderMap, took: Duration, spent: Spent) {
-    let text = format!(
+    let mut text = format!(
         "total;dur={}, database;dur={};desc=\"{} round trips\", connection;dur={}",
         milliseconds(took),
         milliseconds(spent.statements),
         spent.waits,
         milliseconds(spent.connections),
     );
+    if let Some(outcome) = spent.replica {
+        text.push_str(", replica;desc=");
+        text.push_str(outcome);
+    }
     if let Ok(value) = HeaderValue::from_str(&text) {
         headers.insert(SERVER_TIMING, value);
     }

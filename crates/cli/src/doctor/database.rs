@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, config::SslMode};
-use usher_core::health::SCHEMA_VERSION;
+use usher_core::{Database, Replica, ReplicaOptions, health::SCHEMA_VERSION, replica::Outcome};
 use usher_migrate::{Migrations, State, Status};
 
 use super::report::Report;
@@ -71,6 +71,30 @@ pub(super) async fn check_direct(report: &mut Report, target: &Target) {
         ),
         Err(error) => report.fail(name, format_args!("{error:#}")),
     }
+}
+
+/// Checks the replica that heavy reads may come from; without it an instance works too.
+pub(super) async fn check_replica(report: &mut Report, primary: &Target, replica: ReplicaOptions) {
+    const NAME: &str = "replica";
+    let primary = Database::new(primary.url.clone());
+    let advice = match Replica::new(replica).examine(&primary).await {
+        Ok(Outcome::Used) => {
+            return report.ok(NAME, "follows DATABASE_URL, and answers heavy reads");
+        }
+        Ok(Outcome::Lagging) => {
+            "is further behind than DATABASE_REPLICA_MAX_LAG: look at its load and its network"
+        }
+        Ok(_) => {
+            "is no replica of DATABASE_URL, or not yet since a failover: correct DATABASE_REPLICA_URL"
+        }
+        Err(error) => {
+            return report.warn(
+                NAME,
+                format_args!("{error}, so that the primary answers all reads"),
+            );
+        }
+    };
+    report.warn(NAME, advice);
 }
 
 async fn ask(client: &Client) -> Result<Server> {

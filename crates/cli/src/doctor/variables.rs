@@ -16,8 +16,14 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 10] = [
+const KNOWN: [Known; 12] = [
     needed("DATABASE_URL", false),
+    optional(
+        "DATABASE_REPLICA_URL",
+        "the primary answers all reads",
+        false,
+    ),
+    optional("DATABASE_REPLICA_MAX_LAG", "10", true),
     needed("USHER_SIGNING_KEYS", false),
     needed("USHER_SECRET", false),
     needed("USHER_ISSUER", true),

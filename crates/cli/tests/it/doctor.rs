@@ -98,3 +98,30 @@ fn a_machine_of_a_developer_needs_no_variables() {
         ended.output
     );
 }
+
+#[tokio::test]
+async fn a_replica_that_is_none_is_pointed_out() {
+    let (folder, database) = (Folder::create(), database().await);
+    for (replica, meaning) in [
+        (database.url(), "is no replica of DATABASE_URL"),
+        (
+            "postgres://u@127.0.0.1:1/none",
+            "the primary answers all reads",
+        ),
+    ] {
+        let variables = [
+            ("DATABASE_URL", database.url()),
+            ("DATABASE_REPLICA_URL", replica),
+        ];
+        let ended = folder.run(&["doctor"], &variables);
+        let line = ended
+            .output
+            .lines()
+            .find(|line| line.starts_with("warn  replica "));
+        assert!(
+            line.is_some_and(|line| line.contains(meaning)),
+            "{}",
+            ended.output
+        );
+    }
+}

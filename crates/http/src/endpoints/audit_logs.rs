@@ -1,17 +1,19 @@
 //! `/api/audit-logs`: who did what, and when. Reading it leaves an entry too.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use http::Uri;
 use serde_json::Value;
 use time::OffsetDateTime;
-use usher_core::audit_logs;
+use usher_core::{Connection, audit_logs};
 use usher_domain::{Action, AuditFilter, AuditLog, Limit, UserId, Word, grants::AuditRead};
 
 use crate::{
     App, Operations, Problem,
-    access::May,
+    access::Reads,
     answer::{Listed, Timestamp, view},
-    input::{Fields, Query, form, open_cursor},
+    input::{Fields, Query, Seen, form, open_cursor},
 };
 
 pub(crate) fn collection() -> Operations {
@@ -78,7 +80,8 @@ form! {
 /// GET /api/audit-logs, audit:read, READ.
 async fn list(
     State(app): State<App>,
-    may: May<AuditRead>,
+    reads: Reads<AuditRead>,
+    seen: Seen,
     uri: Uri,
     Query(query): Query<ListQuery>,
 ) -> Result<Listed<AuditLogView>, Problem> {
@@ -92,12 +95,14 @@ async fn list(
         to: query.to,
     };
     let limit = query.limit.unwrap_or_default();
+    let (filter, after) = (&filter, after.as_ref());
+    let list = |connection: Arc<Connection>| async move {
+        audit_logs::list(&connection, filter, limit, after).await
+    };
+    let (actor, page) = reads.read_bulk(&seen, list).await?;
+    // Nothing is shown before it is written down.
     let connection = app.database.connection().await?;
-    let author = may.caller().author();
-    let (page, ()) = tokio::try_join!(
-        audit_logs::list(&connection, &filter, limit, after.as_ref()),
-        audit_logs::record_reading(&connection, author),
-    )?;
+    audit_logs::record_reading(&connection, actor.author(&reads.origin)).await?;
     Ok(Listed::new(page, view_of, &app.secret, &uri).only(query.fields))
 }
 

@@ -21,7 +21,7 @@ use crate::{
     App, Code, Operations, Problem,
     access::{May, Named, Reads, Target},
     answer::{Created, Done, Listed, Shown, Timestamp, view},
-    input::{Body, Fields, IfMatch, Nothing, Nullable, Posted, Query, form, open_cursor},
+    input::{Body, Fields, IfMatch, Nothing, Nullable, Posted, Query, Seen, form, open_cursor},
 };
 
 pub(crate) fn collection() -> Operations {
@@ -158,6 +158,7 @@ form! {
 async fn list(
     State(app): State<App>,
     reads: Reads<UsersRead>,
+    seen: Seen,
     uri: Uri,
     Query(query): Query<ListQuery>,
 ) -> Result<Listed<UserView>, Problem> {
@@ -191,7 +192,7 @@ async fn list(
         };
         tokio::try_join!(users::list(&connection, request), total)
     };
-    let (_, (page, total)) = reads.read(read).await?;
+    let (_, (page, total)) = reads.read_bulk(&seen, read).await?;
     let listed = Listed::new(page, |user| UserView::from(&user), &app.secret, &uri);
     Ok(listed.with_total(total).only(query.fields))
 }

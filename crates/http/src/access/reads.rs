@@ -1,0 +1,150 @@
+//! Reading what a permission opens, in the round trip that tells whether the caller holds it.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use usher_core::{
+    Connection, Result as CoreResult, replica,
+    sessions::{self, Actor},
+    tokens::Principal,
+    users::{self, Subject},
+};
+use usher_domain::{Grant, Origin, UserId};
+
+use super::{Access, check, describe, describe_user_id, principal};
+use crate::{
+    App, Code, Problem,
+    describe::{Docs, Part},
+    input::{self, Seen},
+    origin,
+};
+
+/// Somebody who wants to read what a permission opens.
+#[derive(Debug)]
+pub struct Reads<P> {
+    app: App,
+    principal: Principal,
+    /// Where the request comes from.
+    pub origin: Origin,
+    permission: PhantomData<P>,
+}
+
+impl<P: Grant> Reads<P> {
+    /// Reads data if the caller may, in the round trip that says so. The data is dropped unseen otherwise.
+    pub(crate) async fn read<T, F>(
+        &self,
+        data: impl Fn(Arc<Connection>) -> F,
+    ) -> Result<(Actor, T), Problem>
+    where
+        F: Future<Output = CoreResult<T>>,
+    {
+        let principal = self.principal;
+        let both = |connection: Arc<Connection>| {
+            let data = data(Arc::clone(&connection));
+            async move {
+                let (actor, data) = tokio::join!(sessions::authorise(&connection, principal), data);
+                Ok((actor?, data))
+            }
+        };
+        let (actor, data) = self.app.database.read(both).await?;
+        Ok((permitted::<P>(actor)?, data?))
+    }
+
+    /// Reads much data as [`Reads::read`] does, from the replica when there is one and it knows of what the caller has
+    /// seen. The check is the primary's: what was taken from an account is gone at once.
+    pub(crate) async fn read_bulk<T, F>(
+        &self,
+        seen: &Seen,
+        data: impl Fn(Arc<Connection>) -> F,
+    ) -> Result<(Actor, T), Problem>
+    where
+        F: Future<Output = CoreResult<T>>,
+    {
+        let (database, principal) = (&self.app.database, self.principal);
+        let Some(replica) = database.replica() else {
+            return self.read(data).await;
+        };
+        let check = |connection: Arc<Connection>| async move {
+            let (actor, standing) = tokio::join!(
+                sessions::authorise(&connection, principal),
+                replica::standing(&connection)
+            );
+            Ok((actor?, standing))
+        };
+        let (checked, answer) = tokio::join!(database.read(check), replica.read(&data));
+        let (actor, standing) = checked?;
+        let believed = replica.believe(standing, answer, seen.0);
+        let actor = permitted::<P>(actor)?;
+        let data = match believed {
+            Some(data) => data?,
+            None => database.read(data).await?,
+        };
+        Ok((actor, data))
+    }
+}
+
+impl<P: Grant> FromRequestParts<App> for Reads<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self {
+            principal: principal(parts, app)?,
+            app: app.clone(),
+            origin: origin::origin(parts),
+            permission: PhantomData,
+        })
+    }
+}
+
+impl<P: Grant> Part for Reads<P> {
+    fn describe(docs: &mut Docs) {
+        describe(docs, Access::May(P::PERMISSION));
+    }
+}
+
+/// The user that the path names, for whoever holds a permission to read it.
+#[derive(Debug)]
+pub struct Named<P> {
+    pub(super) reads: Reads<P>,
+    id: Option<UserId>,
+}
+
+impl<P: Grant> Named<P> {
+    /// Returns the caller, and the user with the permissions held.
+    pub(crate) async fn find(&self) -> Result<(Actor, Subject), Problem> {
+        let id = self.id;
+        let find = |connection: Arc<Connection>| async move {
+            match id {
+                Some(id) => users::find_subject(&connection, id).await,
+                None => Ok(None),
+            }
+        };
+        let (actor, subject) = self.reads.read(find).await?;
+        Ok((actor, subject.ok_or(Code::UserNotFound)?))
+    }
+}
+
+impl<P: Grant> FromRequestParts<App> for Named<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self {
+            reads: Reads::from_request_parts(parts, app).await?,
+            id: input::user_id(parts).await.ok(),
+        })
+    }
+}
+
+impl<P: Grant> Part for Named<P> {
+    fn describe(docs: &mut Docs) {
+        Reads::<P>::describe(docs);
+        describe_user_id(docs);
+    }
+}
+
+fn permitted<P: Grant>(actor: Option<Actor>) -> Result<Actor, Problem> {
+    let actor = actor.ok_or(Code::Unauthenticated)?;
+    check::<P>(&actor)?;
+    Ok(actor)
+}
