@@ -29,6 +29,7 @@ mod races;
 mod refresh;
 mod roles;
 mod round_trips;
+mod search;
 mod sources;
 mod users;
 mod users_list;
