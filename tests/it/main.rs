@@ -27,6 +27,7 @@ mod pool;
 mod privileges;
 mod races;
 mod refresh;
+mod repeated_changes;
 mod roles;
 mod round_trips;
 mod sources;

@@ -18,7 +18,7 @@ use usher_core::{
     tokens::Principal,
     users::{self, Subject},
 };
-use usher_domain::{Grant, Origin, UserId};
+use usher_domain::{Grant, Origin, User, UserId};
 
 pub use crate::describe::Access;
 use crate::{
@@ -170,6 +170,11 @@ pub struct Named<P> {
 impl<P: Grant> Named<P> {
     /// Returns the caller, and the user with the permissions held.
     pub(crate) async fn find(&self) -> Result<(Actor, Subject), Problem> {
+        let (actor, subject) = self.look_up().await?;
+        Ok((actor, subject.ok_or(Code::UserNotFound)?))
+    }
+
+    async fn look_up(&self) -> Result<(Actor, Option<Subject>), Problem> {
         let id = self.id;
         let find = |connection: Arc<Connection>| async move {
             match id {
@@ -177,8 +182,7 @@ impl<P: Grant> Named<P> {
                 None => Ok(None),
             }
         };
-        let (actor, subject) = self.reads.read(find).await?;
-        Ok((actor, subject.ok_or(Code::UserNotFound)?))
+        self.reads.read(find).await
     }
 }
 
@@ -207,8 +211,8 @@ impl<P: Grant> Part for Named<P> {
 pub struct Target<P> {
     /// Who acts.
     pub caller: SignedIn,
-    /// On whom.
-    pub subject: Subject,
+    /// On whom. `None` when there is no such user and the request has a key: an earlier attempt may have removed the user.
+    pub user: Option<User>,
     permission: PhantomData<P>,
 }
 
@@ -217,16 +221,20 @@ impl<P: Grant> FromRequestParts<App> for Target<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let named = Named::<P>::from_request_parts(parts, app).await?;
-        let (actor, subject) = named.find().await?;
-        if !actor.permissions.cover(&subject.permissions) {
-            return Err(Problem::from(Code::RoleEscalation).by(&actor));
+        let (actor, subject) = named.look_up().await?;
+        match &subject {
+            None if !input::has_key(&parts.headers) => return Err(Code::UserNotFound.into()),
+            Some(subject) if !actor.permissions.cover(&subject.permissions) => {
+                return Err(Problem::from(Code::RoleEscalation).by(&actor));
+            }
+            _ => {}
         }
         Ok(Self {
             caller: SignedIn {
                 actor,
                 origin: named.reads.origin,
             },
-            subject,
+            user: subject.map(|subject| subject.user),
             permission: PhantomData,
         })
     }
