@@ -10,7 +10,6 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use usher_core::Config;
-use usher_domain::Clock;
 use usher_function::logging;
 use usher_http::{App, routes};
 
@@ -87,7 +86,7 @@ async fn prepare(arguments: &Arguments, port: u16) -> Result<Ready> {
     let app_url = database.own_urls().map(|(app_url, _)| app_url);
     values.set("DATABASE_URL", app_url.as_deref());
     let config = Config::from_variables(|name| values.get(name))?;
-    let app = App::new(&config, Clock::default());
+    let app = App::new(&config);
     database.seed(&app).await?;
     Ok(Ready {
         app,

@@ -15,7 +15,7 @@ use serde_json::json;
 use usher_core::{
     Author, Connection, Result as CoreResult,
     sessions::{self, Actor},
-    tokens::Principal,
+    tokens::Presented,
     users::{self, Subject},
 };
 use usher_domain::{Grant, Origin, User, UserId};
@@ -52,10 +52,10 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let principal = principal(parts, app)?;
+        let token = token(parts, app)?;
         let actor = app
             .database
-            .read(|connection| async move { sessions::authorise(&connection, principal).await })
+            .read(|connection| async move { sessions::authorise(&connection, token).await })
             .await?;
         let actor = actor.ok_or(Code::Unauthenticated)?;
         Ok(Self {
@@ -108,7 +108,7 @@ impl<P: Grant> Part for May<P> {
 #[derive(Debug)]
 pub struct Reads<P> {
     app: App,
-    principal: Principal,
+    token: Presented,
     /// Where the request comes from.
     pub origin: Origin,
     permission: PhantomData<P>,
@@ -123,11 +123,11 @@ impl<P: Grant> Reads<P> {
     where
         F: Future<Output = CoreResult<T>>,
     {
-        let principal = self.principal;
+        let token = self.token;
         let both = |connection: Arc<Connection>| {
             let data = data(Arc::clone(&connection));
             async move {
-                match tokio::join!(sessions::authorise(&connection, principal), data) {
+                match tokio::join!(sessions::authorise(&connection, token), data) {
                     // The connection ended between the two.
                     (Ok(_), Err(error)) if error.is_closed() => Err(error),
                     (actor, data) => Ok((actor?, data)),
@@ -146,7 +146,7 @@ impl<P: Grant> FromRequestParts<App> for Reads<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         Ok(Self {
-            principal: principal(parts, app)?,
+            token: token(parts, app)?,
             app: app.clone(),
             origin: origin::origin(parts),
             permission: PhantomData,
@@ -255,15 +255,15 @@ fn check<P: Grant>(actor: &Actor) -> Result<(), Problem> {
     }
 }
 
-/// Returns who the access token says the caller is (RFC 6750, section 2.1).
-pub(crate) fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+/// Returns the access token of the caller (RFC 6750, section 2.1).
+pub(crate) fn token(parts: &Parts, app: &App) -> Result<Presented, Problem> {
     if !parts.headers.contains_key(header::AUTHORIZATION) {
         let detail = "There is no header `Authorization: Bearer …` with an access token.";
         return Err(Problem::from(Code::Unauthenticated).with_detail(detail));
     }
     let token = bearer(parts).ok_or(Code::Unauthenticated)?;
     app.tokens
-        .verify(token, app.clock.now())
+        .verify(token)
         .ok_or_else(|| Code::Unauthenticated.into())
 }
 
