@@ -1,6 +1,6 @@
 //! `usher perf`: fills a database, measures every call of the core or every hot route, and holds them to their budgets.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, value_parser};
@@ -86,14 +86,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         report = measure(arguments) => report?,
         () = stop.wait() => bail!("stopped before the end"),
     };
-    if let Some(file) = &arguments.html {
-        std::fs::write(file, report.to_html())
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
     if arguments.json {
         say(serde_json::to_string_pretty(&report)?);
     } else {
         say(report.to_text());
+    }
+    if let Some(file) = &arguments.html {
+        fs::write(file, report.to_html())
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(if report.is_within_budget {
         ExitCode::SUCCESS

@@ -15,7 +15,7 @@ pub(super) struct Budget {
     pub(super) promised: Option<f64>,
     /// What it is held to with a million users.
     pub(super) held: Option<f64>,
-    /// So many times what the bare statement takes in the median, on a durable server.
+    /// So many times what the bare statement takes, both in the lower quartile, on a durable server.
     pub(super) ratio: Option<f64>,
 }
 
@@ -81,5 +81,30 @@ impl Budget {
             format!("{ratio:.2} times the bare statement are more than {limit:.2}")
         });
         over.chain(slow).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_kept_until_it_is_exceeded() {
+        let times = |p99| Times {
+            calls: 1,
+            p25: 1.0,
+            p50: 1.0,
+            p95: 1.0,
+            p99,
+        };
+        assert_eq!(LOOKUP.exceeded(&times(2.0), Some(9.0)), [""; 0]);
+        assert_eq!(LOOKUP.exceeded(&times(2.1), None).len(), 1);
+        assert_eq!(LOOKUP.exceeded(&times(10.1), None).len(), 2);
+        assert_eq!(LOOKUP.times(2.0).exceeded(&times(3.9), None), [""; 0]);
+        assert_eq!(UPDATE.exceeded(&times(9999.0), Some(1.5)), [""; 0]);
+        assert_eq!(
+            UPDATE.exceeded(&times(1.0), Some(1.6)),
+            ["1.60 times the bare statement are more than 1.50"]
+        );
     }
 }

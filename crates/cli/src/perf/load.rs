@@ -187,7 +187,9 @@ async fn drop_indexes(client: &Client) -> Result<Vec<String>> {
             .batch_execute(&format!("drop index {name}"))
             .await
             .with_context(|| format!("cannot drop {name}"))?;
-        definitions.push(row.try_get("definition")?);
+        // Of a partitioned table it is the index without those of the partitions.
+        let definition: String = row.try_get("definition")?;
+        definitions.push(definition.replacen(" ON ONLY ", " ON ", 1));
     }
     Ok(definitions)
 }
@@ -276,6 +278,7 @@ async fn slowly(
 }
 
 async fn census(client: &Client, added: u64, took: Duration) -> Result<Loaded> {
+    tell("  counting");
     let statement = "
         select
           (select count(*) from users) as users,

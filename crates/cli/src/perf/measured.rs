@@ -20,7 +20,7 @@ pub(super) struct Measured {
     pub(super) levels: Vec<Level>,
     /// The same statements without pool and driver, on one connection.
     pub(super) bare: Option<Times>,
-    /// What one connection takes in the median, measured by what the bare statements take.
+    /// What one connection takes in the lower quartile, measured by what the bare statements take.
     pub(super) ratio: Option<f64>,
     pub(super) plan: Option<Plan>,
     /// Why this build does not do this at all.
@@ -72,5 +72,49 @@ impl Measured {
             over.push(format!("{rows} rows and {pages} pages were read, more than {MOST_READ}: in proportion to the table"));
         }
         self.over.extend(over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::perf::{budget::LOOKUP, tally::Tally};
+
+    fn level(connections: usize, milliseconds: u64, failures: &[&str]) -> Level {
+        let tally = Tally {
+            times: vec![Duration::from_millis(milliseconds)],
+            rows: 1,
+            failures: failures.iter().map(ToString::to_string).collect(),
+        };
+        tally.into_level(connections, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn times_count_where_they_are_judged_and_failures_everywhere() {
+        let mut measured = Measured::new("x", LOOKUP, 10);
+        measured.levels = vec![level(1, 1, &[]), level(10, 2, &[]), level(50, 99, &[])];
+        measured.judge();
+        assert_eq!(measured.over, [""; 0]);
+        measured.levels = vec![level(10, 1, &[]), level(50, 1, &["gone", "gone again"])];
+        measured.judge();
+        assert_eq!(measured.over, ["2 calls failed at 50 connections: gone"]);
+    }
+
+    #[test]
+    fn what_reads_in_proportion_to_the_table_is_over_however_fast() {
+        let mut measured = Measured::new("x", LOOKUP, 10);
+        measured.levels = vec![level(1, 1, &[])];
+        measured.plan = Some(Plan {
+            rows: MOST_READ + 1,
+            pages: 1,
+        });
+        measured.judge();
+        assert!(
+            measured.over[0].ends_with("in proportion to the table"),
+            "{:?}",
+            measured.over
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The database that is measured: one made for it, or one that was named and holds nobody real.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
@@ -68,7 +70,7 @@ pub(super) struct ServerFacts {
     /// The role of the measured sessions.
     pub(super) role: String,
     pub(super) connections: usize,
-    pub(super) settings: Vec<(String, String)>,
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 impl Place {
@@ -88,6 +90,13 @@ impl Place {
             let scratch = Scratch::create_with(&choice.shadow, settings).await?;
             (scratch.target().clone(), Some(scratch))
         };
+        if let Some(sign) = &target.pooler {
+            bail!(
+                "{} leads to a transaction pooler ({sign}), whose times are not those of the database: name the database \
+                 without it",
+                target.variable
+            );
+        }
         let client = target.connect().await?;
         if !holds_real_users(&client).await? {
             migrate::deploy(&target, &tell).await?;
@@ -146,11 +155,8 @@ impl ServerFacts {
         let read = rows
             .iter()
             .map(|row| Ok((row.try_get("name")?, row.try_get("value")?)));
-        let settings: Vec<(String, String)> = read.collect::<Result<_>>()?;
-        let value = |name: &str| {
-            let found = settings.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
+        let settings: BTreeMap<String, String> = read.collect::<Result<_>>()?;
+        let value = |name: &str| settings.get(name).cloned().unwrap_or_default();
         let is_durable = ["fsync", "full_page_writes", "synchronous_commit"]
             .iter()
             .all(|name| value(name) == "on");
@@ -179,7 +185,7 @@ impl ServerFacts {
         let settings = self
             .settings
             .iter()
-            .filter(|(name, _)| name != "server_version");
+            .filter(|(name, _)| *name != "server_version");
         let settings: Vec<_> = settings
             .map(|(name, value)| format!("{name}={value}"))
             .collect();

@@ -169,6 +169,16 @@ mod tests {
         scratch::{Scratch, ShadowChoice},
     };
 
+    fn newcomer() -> NewUser {
+        NewUser {
+            name: Name::parse("Ada \u{17b}").unwrap(),
+            email: Email::parse("ada@post.example").unwrap(),
+            roles: RoleSet::default(),
+            is_active: true,
+            avatar_url: None,
+        }
+    }
+
     #[tokio::test]
     async fn what_writes_is_kept_back_and_can_be_said_once() {
         let scratch = Scratch::create(&ShadowChoice::default()).await.unwrap();
@@ -182,13 +192,7 @@ mod tests {
             user_agent: None,
             request_id: RequestId::unknown(),
         };
-        let new = NewUser {
-            name: Name::parse("Ada \u{17b}").unwrap(),
-            email: Email::parse("ada@post.example").unwrap(),
-            roles: RoleSet::default(),
-            is_active: true,
-            avatar_url: None,
-        };
+        let new = newcomer();
         let everything = Permission::ALL
             .iter()
             .map(|permission| permission.as_str())

@@ -1,6 +1,6 @@
 //! What was measured, where, and whether it is within its budget.
 
-use std::{num::NonZero, thread};
+use std::{collections::BTreeMap, num::NonZero, thread};
 
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -27,7 +27,7 @@ pub(super) struct Report {
     pub(super) server: Option<ServerFacts>,
     pub(super) data: Loaded,
     /// What is searched for, and the share of users who have it.
-    pub(super) terms: Vec<(&'static str, f64)>,
+    pub(super) terms: BTreeMap<&'static str, f64>,
     pub(super) budget_factor: f64,
     pub(super) measurements: Vec<Measured>,
     pub(super) http: Option<Served>,

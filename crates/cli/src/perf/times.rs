@@ -8,6 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Times {
     pub(super) calls: usize,
+    /// Other work on the machine disturbs it the least.
+    pub(super) p25: f64,
     pub(super) p50: f64,
     pub(super) p95: f64,
     pub(super) p99: f64,
@@ -24,6 +26,7 @@ impl Times {
         };
         Some(Self {
             calls: times.len(),
+            p25: percentile(25)?,
             p50: percentile(50)?,
             p95: percentile(95)?,
             p99: percentile(99)?,
@@ -50,7 +53,7 @@ mod tests {
             (200, 100.0, 190.0, 198.0)
         );
         let one = Times::of(vec![Duration::from_micros(1500)]).unwrap();
-        assert_eq!((one.p50, one.p99), (1.5, 1.5));
+        assert_eq!((one.p25, one.p50, one.p99), (1.5, 1.5, 1.5));
         assert_eq!(Times::of(Vec::new()), None);
     }
 }

@@ -109,7 +109,8 @@ impl Request {
 
     /// Tells whether it only reads.
     pub(super) fn is_reading(&self) -> bool {
-        self.text.trim_start().starts_with("select")
+        let text = self.text.trim_start();
+        text.starts_with("select") || text.starts_with("explain")
     }
 
     /// Returns another statement with the same parameters; its answer is text.

@@ -23,11 +23,9 @@ mod maintain;
 #[cfg(test)]
 mod migrate;
 #[cfg(test)]
-<<<<<<< HEAD
-mod proofs;
-=======
 mod perf;
->>>>>>> 43ba901 (Measure every call and hot route: usher perf)
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod seed;
 #[cfg(test)]

@@ -81,7 +81,10 @@ impl Pgbench {
         }
         let before = postmaster.and_then(Postmaster::spent);
         let output = spawn_blocking(move || command.output()).await?;
-        let after = postmaster.and_then(Postmaster::spent);
+        let after = match postmaster.zip(before) {
+            Some((postmaster, before)) => postmaster.spent_since(before).await,
+            None => None,
+        };
         fs::remove_dir_all(&folder)?;
         let output = output.context("cannot run pgbench")?;
         let said = String::from_utf8_lossy(&output.stdout);

@@ -1,9 +1,10 @@
 //! What processes of this machine spend, as Linux tells it in `/proc`.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use anyhow::Result;
 use rustix::param::clock_ticks_per_second;
+use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use crate::perf::times::real;
@@ -14,6 +15,7 @@ pub(super) struct Spent {
     /// In milliseconds.
     pub(super) cpu: f64,
     pub(super) megabytes: f64,
+    pub(super) processes: usize,
 }
 
 /// The process that all sessions of the database come from.
@@ -37,6 +39,7 @@ impl Spent {
         Some(Self {
             cpu: milliseconds(stat.own),
             megabytes: kilobytes(&status, "VmHWM:")? / 1000.0,
+            processes: 1,
         })
     }
 
@@ -68,7 +71,7 @@ impl Postmaster {
     /// Returns what it and all its sessions spent so far, also those that have ended.
     pub(super) fn spent(&self) -> Option<Spent> {
         let own = Stat::read(self.0)?;
-        let (mut ticks, mut megabytes) = (own.own + own.children, 0.0);
+        let (mut ticks, mut megabytes, mut processes) = (own.own + own.children, 0.0, 1);
         for entry in fs::read_dir("/proc").ok()?.flatten() {
             let Some(process) = entry
                 .file_name()
@@ -81,6 +84,7 @@ impl Postmaster {
                 continue;
             };
             ticks += stat.own;
+            processes += 1;
             // What is shared counts in part for each process that shares it.
             let memory =
                 fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
@@ -89,7 +93,20 @@ impl Postmaster {
         Some(Spent {
             cpu: milliseconds(ticks),
             megabytes: megabytes.round(),
+            processes,
         })
+    }
+
+    /// Returns what was spent, once the sessions that came since have ended: until then their time is nowhere for a moment.
+    pub(super) async fn spent_since(&self, before: Spent) -> Option<Spent> {
+        const LOOKS: usize = 50;
+        for _ in 0..LOOKS {
+            sleep(Duration::from_millis(20)).await;
+            if self.spent()?.processes <= before.processes {
+                break;
+            }
+        }
+        self.spent()
     }
 }
 
@@ -143,6 +160,7 @@ mod tests {
             Some(Spent {
                 cpu,
                 megabytes: 0.0,
+                processes: 1,
             })
         };
         assert_eq!(Spent::between(spent(100.0), spent(350.0), 500), Some(500.0));
