@@ -65,7 +65,8 @@ impl Bench {
         if !self.is_durable {
             measured.budget.ratio = None;
         }
-        let kept = self.record(task).await?;
+        // The pool stays: what it prepared under a name is there as long as its connection is.
+        let (kept, _pool) = self.record(task).await?;
         let mut rows = self.alone(task, &kept, &mut measured).await?;
         for connections in task
             .levels()
@@ -102,9 +103,9 @@ impl Bench {
     }
 
     /// Keeps the statements of calls. What writes is not done yet.
-    async fn record(&self, task: Task) -> Result<Vec<Vec<Request>>> {
+    async fn record(&self, task: Task) -> Result<(Vec<Vec<Request>>, Option<Database>)> {
         let Some(recorder) = &self.recorder else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         };
         let count = if task.writes() {
             count(task, 1)
@@ -129,7 +130,7 @@ impl Bench {
                 "no statement was seen between the pool and the server"
             ));
         }
-        Ok(kept)
+        Ok((kept, Some(database)))
     }
 
     /// Calls on one connection, in turns with the bare statements, and returns how many rows there were.
@@ -215,20 +216,17 @@ impl Bench {
         Ok((tally.into_level(connections, started.elapsed()), rows))
     }
 
-    /// Looks at what some of the statements read, and keeps the most.
+    /// Looks at what the statements read, as many as there is time for, and keeps the most.
     async fn explain(&self, recorder: &Recorder, kept: &[Vec<Request>], measured: &mut Measured) {
-        const LOOKED_AT: usize = 5;
-        for request in kept.iter().take(LOOKED_AT).flatten() {
+        const LEAST: usize = 3;
+        let started = Instant::now();
+        for (number, request) in kept.iter().flatten().enumerate() {
+            if number >= LEAST && started.elapsed() > self.limit {
+                break;
+            }
             match Plan::of(recorder, request).await {
-                Ok(plan)
-                    if measured
-                        .plan
-                        .is_none_or(|most| (plan.rows, plan.pages) > (most.rows, most.pages)) =>
-                {
-                    measured.plan = Some(plan);
-                }
-                Ok(_) => {}
-                Err(error) => measured.over.push(format!("{error:#}")),
+                Ok(plan) => measured.plan = Some(measured.plan.map_or(plan, |most| most.max(plan))),
+                Err(error) => return measured.over.push(format!("{error:#}")),
             }
         }
     }

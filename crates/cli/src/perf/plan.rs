@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{budget::MOST_READ, recorder::Recorder, wire::Request};
 
 /// What was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Plan {
     /// Rows of tables and entries of indexes, also those that turned out not to be wanted.
     pub(super) rows: u64,

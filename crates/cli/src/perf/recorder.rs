@@ -115,7 +115,7 @@ async fn attend(mut client: TcpStream, address: &Address, shared: &Shared) -> st
     introduce(&mut client, &mut upstream).await?;
     let upstream = Arc::new(Turn::new(upstream));
     *shared.upstream.lock().await = Some(Arc::clone(&upstream));
-    let mut prepared = Prepared::new();
+    let mut prepared = Prepared::default();
     let mut messages = Vec::new();
     while let Some(message) = Message::read(&mut client).await? {
         let is_last = matches!(message.tag, b'S' | b'Q');
@@ -151,6 +151,10 @@ async fn attend(mut client: TcpStream, address: &Address, shared: &Shared) -> st
         } else {
             let answer = Answer::of(&mut *upstream.lock().await, &sent).await?;
             client.write_all(&answer.said).await?;
+            answer
+                .types
+                .into_iter()
+                .for_each(|types| prepared.learn(types));
         }
     }
     Ok(())
@@ -158,7 +162,8 @@ async fn attend(mut client: TcpStream, address: &Address, shared: &Shared) -> st
 
 #[cfg(test)]
 mod tests {
-    use usher_core::{Author, users};
+    use tokio_postgres::NoTls;
+    use usher_core::{Author, DatabaseUrl, users};
     use usher_domain::{Email, Name, NewUser, Origin, Permission, RequestId, RoleSet};
 
     use super::*;
@@ -240,5 +245,29 @@ mod tests {
         assert!(again.contains("users_email_key"), "{again}");
         // The connection goes on after that.
         assert_eq!(recorder.say(&kept[1].sent).await.unwrap().rows, 1);
+    }
+
+    #[tokio::test]
+    async fn a_statement_under_a_name_is_kept_with_its_types() {
+        let scratch = Scratch::create(&ShadowChoice::default()).await.unwrap();
+        let address = Address::new(scratch.target().url.clone(), None);
+        let recorder = Recorder::start(&address).await.unwrap().unwrap();
+        let url = DatabaseUrl::parse(recorder.address(), true).unwrap();
+        let (client, connection) = url.driver().connect(NoTls).await.unwrap();
+        let ask = async {
+            let statement = client.prepare("select 1 where 7 = $1").await.unwrap();
+            assert_eq!(recorder.take().len(), 0);
+            assert_eq!(client.query(&statement, &[&7]).await.unwrap().len(), 1);
+            let kept = recorder.take();
+            assert_eq!(kept[0].types(), ["int4"]);
+            let value = recorder
+                .say(&kept[0].as_text("select $1::text"))
+                .await
+                .unwrap();
+            assert_eq!(value.first, [Some("7".to_owned())]);
+            assert_eq!(recorder.say(&kept[0].sent).await.unwrap().rows, 1);
+            drop((statement, client));
+        };
+        tokio::join!(ask, connection).1.unwrap();
     }
 }

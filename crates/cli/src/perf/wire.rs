@@ -27,7 +27,11 @@ pub(super) struct Message {
 }
 
 /// What was prepared under a name: the text, and the types of its parameters as they were sent.
-pub(super) type Prepared = HashMap<Vec<u8>, (String, Vec<u8>)>;
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    by_name: HashMap<Vec<u8>, (String, Vec<u8>)>,
+    newest: Vec<u8>,
+}
 
 /// A statement with its values, as a client sent it.
 #[derive(Debug, Clone)]
@@ -49,6 +53,8 @@ pub(super) struct Answer {
     pub(super) rows: usize,
     /// The columns of the first row, for an answer in text.
     pub(super) first: Vec<Option<String>>,
+    /// The types of the parameters, when they were asked for.
+    pub(super) types: Option<Vec<u8>>,
     /// Why it failed.
     pub(super) failure: Option<String>,
 }
@@ -85,6 +91,15 @@ impl Message {
     }
 }
 
+impl Prepared {
+    /// Takes the types that the server told for what was prepared last: a client need not send any.
+    pub(super) fn learn(&mut self, told: Vec<u8>) {
+        if let Some((_, types)) = self.by_name.get_mut(&self.newest) {
+            *types = told;
+        }
+    }
+}
+
 impl Request {
     /// Finds the statement that a client had executed, and keeps in mind what was only prepared.
     pub(super) fn find(messages: &[Message], prepared: &mut Prepared) -> Option<Self> {
@@ -92,13 +107,16 @@ impl Request {
             let (name, rest) = split(&message.body)?;
             let (text, types) = split(rest)?;
             let text = String::from_utf8_lossy(text).into_owned();
-            prepared.insert(name.to_vec(), (text, types.to_vec()));
+            prepared
+                .by_name
+                .insert(name.to_vec(), (text, types.to_vec()));
+            prepared.newest = name.to_vec();
         }
         messages.iter().find(|message| message.tag == b'E')?;
         let bind = messages.iter().find(|message| message.tag == b'B')?;
         let (_, rest) = split(&bind.body)?;
         let (name, rest) = split(rest)?;
-        let (text, types) = prepared.get(name)?.clone();
+        let (text, types) = prepared.by_name.get(name)?.clone();
         Some(Self {
             text,
             sent: messages.iter().flat_map(Message::bytes).collect(),
@@ -155,6 +173,7 @@ impl Answer {
                     answer.rows = 1;
                 }
                 b'D' => answer.rows += 1,
+                b't' => answer.types = Some(message.body),
                 b'E' => answer.failure = Some(failure(&message.body)),
                 _ => {}
             }
