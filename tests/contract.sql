@@ -13,6 +13,10 @@ deallocate contract;
 prepare contract as select coalesce(max(version), 0)::bigint as version from refinery_schema_history;
 deallocate contract;
 
+-- count found users
+prepare contract (text, text) as select counted.count from ( with rare as materialized ( select found.* from user_search_steps($1) as step cross join lateral ( select id, id as key, (lower(name) like lower($2) or email like lower($2)) and deleted_at is null as is_match from users where user_grams(id, name, email) @@ step and deleted_at is null ) as found limit 1500 + 1 ) select case when (select count(*) from rare) <= 1500 then (select count(*) from rare where is_match) else (select count(*) from users where deleted_at is null and (lower(name) like lower($2) or email like lower($2))) end ) as counted (count);
+deallocate contract;
+
 -- count users
 prepare contract as select count(*) as count from users where deleted_at is null;
 deallocate contract;
@@ -27,6 +31,10 @@ deallocate contract;
 
 -- estimate users
 prepare contract as select from users where deleted_at is null;
+deallocate contract;
+
+-- estimate users
+prepare contract (text) as select from users where deleted_at is null and (name ilike $1 or email ilike $1);
 deallocate contract;
 
 -- find attempt
@@ -106,26 +114,6 @@ prepare contract (timestamptz, int8, int8) as select users.id, users.name, users
 deallocate contract;
 
 -- list users
-prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (email, id) < ($1, $2) order by email desc, id desc limit $3;
-deallocate contract;
-
--- list users
-prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (email, id) > ($1, $2) order by email asc, id asc limit $3;
-deallocate contract;
-
--- list users
-prepare contract (int8, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (id, id) < ($1, $2) order by id desc, id desc limit $3;
-deallocate contract;
-
--- list users
-prepare contract (int8, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (id, id) > ($1, $2) order by id asc, id asc limit $3;
-deallocate contract;
-
--- list users
-prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name ilike $1 or email ilike $1) order by created_at desc, id desc limit $2;
-deallocate contract;
-
--- list users
 prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) < ($1, $2) order by name desc, id desc limit $3;
 deallocate contract;
 
@@ -142,7 +130,23 @@ prepare contract (timestamptz, int8) as select users.id, users.name, users.email
 deallocate contract;
 
 -- list users
+prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email < $1 order by email desc limit $2;
+deallocate contract;
+
+-- list users
 prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email > $1 order by email asc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and id < $1 order by id desc limit $2;
+deallocate contract;
+
+-- list users
+prepare contract (int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and id > $1 order by id asc limit $2;
 deallocate contract;
 
 -- list users
@@ -162,19 +166,19 @@ prepare contract (int8) as select users.id, users.name, users.email, users.roles
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email asc, id asc limit $1;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email asc limit $1;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email desc, id desc limit $1;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email desc limit $1;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id asc, id asc limit $1;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id asc limit $1;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id desc, id desc limit $1;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id desc limit $1;
 deallocate contract;
 
 -- list users
@@ -203,6 +207,18 @@ deallocate contract;
 
 -- run maintenance
 prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as select analyzed, partitions, dropped, forgotten, remaining from run_maintenance($1, $2, $3, $4, $5, $6, $7, $8);
+deallocate contract;
+
+-- search users
+prepare contract (text, text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, page.is_end from ( with walked as materialized ( select id, (lower(name) like lower($2) or email like lower($2)) as is_hit from users where deleted_at is null order by created_at desc, id desc limit 4000 ), near as materialized ( select * from walked limit 500 ), glance as materialized ( select id from near where is_hit and (select deleted_at is null from users where users.id = near.id) limit $3 ), rare as materialized ( select found.* from user_search_steps($1) as step cross join lateral ( select id, created_at as key, (lower(name) like lower($2) or email like lower($2)) and deleted_at is null as is_match from users where user_grams(id, name, email) @@ step and deleted_at is null ) as found limit 1500 + 1 ), sample as materialized ( select id from (select id from near limit 100) as near where (select deleted_at is null from users where users.id = near.id) ), narrow as materialized ( select id, created_at as key, (lower(name) like lower($2) or email like lower($2)) as is_match from users where deleted_at is null order by created_at, id limit 1000 + 1 ), chosen as materialized ( select case when false then 'walk' when (select count(*) from glance) = $3 then 'glance' when (select count(*) from near) < 500 then 'glance' when (select count(*) from near where is_hit) < 3 and (select count(*) from rare) <= 1500 then 'rare' when false and (select count(*) from sample) < 2 and (select count(*) from narrow) <= 1000 then 'narrow' else 'walk' end as way ), hits as materialized ( select id from walked where is_hit limit 4000 ), walk as materialized ( select id from hits where (select way from chosen) = 'walk' and (select deleted_at is null from users where users.id = hits.id) limit $3 ) select id, false from glance where (select way from chosen) = 'glance' union all ( select id, false from rare where (select way from chosen) = 'rare' and is_match order by key desc, id desc limit $3 ) union all ( select id, false from narrow where (select way from chosen) = 'narrow' and is_match order by key desc, id desc limit $3 ) union all select id, false from walk union all select coalesce( (select id from hits offset 4000 - 1), (select id from walked offset 4000 - 1) ), true where (select way from chosen) = 'walk' and (select count(*) from walk) < $3 ) as page (id, is_end) join users on users.id = page.id order by created_at desc, id desc, is_end;
+deallocate contract;
+
+-- search users
+prepare contract (text, text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, page.is_end from ( with walked as materialized ( select id, (lower(name) like lower($2) or email like lower($2)) as is_hit from users where deleted_at is null order by name desc, id desc limit 4000 ), near as materialized ( select * from walked limit 500 ), glance as materialized ( select id from near where is_hit and (select deleted_at is null from users where users.id = near.id) limit $3 ), rare as materialized ( select found.* from user_search_steps($1) as step cross join lateral ( select id, name as key, (lower(name) like lower($2) or email like lower($2)) and deleted_at is null as is_match from users where user_grams(id, name, email) @@ step and deleted_at is null ) as found limit 1500 + 1 ), sample as materialized ( select id from (select id from near limit 100) as near where (select deleted_at is null from users where users.id = near.id) ), narrow as materialized ( select id, name as key, (lower(name) like lower($2) or email like lower($2)) as is_match from users where deleted_at is null order by created_at, id limit 1000 + 1 ), chosen as materialized ( select case when false then 'walk' when (select count(*) from glance) = $3 then 'glance' when (select count(*) from near) < 500 then 'glance' when (select count(*) from near where is_hit) < 3 and (select count(*) from rare) <= 1500 then 'rare' when false and (select count(*) from sample) < 2 and (select count(*) from narrow) <= 1000 then 'narrow' else 'walk' end as way ), hits as materialized ( select id from walked where is_hit limit 4000 ), walk as materialized ( select id from hits where (select way from chosen) = 'walk' and (select deleted_at is null from users where users.id = hits.id) limit $3 ) select id, false from glance where (select way from chosen) = 'glance' union all ( select id, false from rare where (select way from chosen) = 'rare' and is_match order by key desc, id desc limit $3 ) union all ( select id, false from narrow where (select way from chosen) = 'narrow' and is_match order by key desc, id desc limit $3 ) union all select id, false from walk union all select coalesce( (select id from hits offset 4000 - 1), (select id from walked offset 4000 - 1) ), true where (select way from chosen) = 'walk' and (select count(*) from walk) < $3 ) as page (id, is_end) join users on users.id = page.id order by name desc, id desc, is_end;
+deallocate contract;
+
+-- search users
+prepare contract (timestamptz, bool, _text, text, text, text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, page.is_end from ( with walked as materialized ( select id, (lower(name) like lower($6) or email like lower($6)) as is_hit from users where deleted_at is null and created_at >= $1 order by created_at desc, id desc limit 4000 ), near as materialized ( select * from walked limit 500 ), glance as materialized ( select id from near where is_hit and (select deleted_at is null and created_at >= $1 and is_active = $2 and roles @> (select $3::text[]) and email = $4 from users where users.id = near.id) limit $7 ), rare as materialized ( select found.* from user_search_steps($5) as step cross join lateral ( select id, created_at as key, (lower(name) like lower($6) or email like lower($6)) and deleted_at is null and created_at >= $1 and is_active = $2 and roles @> (select $3::text[]) and email = $4 as is_match from users where user_grams(id, name, email) @@ step and deleted_at is null ) as found limit 1500 + 1 ), sample as materialized ( select id from (select id from near limit 100) as near where (select deleted_at is null and created_at >= $1 and is_active = $2 and roles @> (select $3::text[]) and email = $4 from users where users.id = near.id) ), narrow as materialized ( select id, created_at as key, (lower(name) like lower($6) or email like lower($6)) as is_match from users where deleted_at is null and created_at >= $1 and is_active = $2 and roles @> (select $3::text[]) and email = $4 limit 1000 + 1 ), chosen as materialized ( select case when false then 'walk' when (select count(*) from glance) = $7 then 'glance' when (select count(*) from near) < 500 then 'glance' when (select count(*) from near where is_hit) < 3 and (select count(*) from rare) <= 1500 then 'rare' when true and (select count(*) from sample) < 2 and (select count(*) from narrow) <= 1000 then 'narrow' else 'walk' end as way ), hits as materialized ( select id from walked where is_hit limit 1500 ), walk as materialized ( select id from hits where (select way from chosen) = 'walk' and (select deleted_at is null and created_at >= $1 and is_active = $2 and roles @> (select $3::text[]) and email = $4 from users where users.id = hits.id) limit $7 ) select id, false from glance where (select way from chosen) = 'glance' union all ( select id, false from rare where (select way from chosen) = 'rare' and is_match order by key desc, id desc limit $7 ) union all ( select id, false from narrow where (select way from chosen) = 'narrow' and is_match order by key desc, id desc limit $7 ) union all select id, false from walk union all select coalesce( (select id from hits offset 1500 - 1), (select id from walked offset 4000 - 1) ), true where (select way from chosen) = 'walk' and (select count(*) from walk) < $7 ) as page (id, is_end) join users on users.id = page.id order by created_at desc, id desc, is_end;
 deallocate contract;
 
 -- start session

@@ -49,7 +49,10 @@ async fn visit_everything(t: &TestApp) {
         "createdFrom=2026-01-01T00:00:00Z",
         "createdTo=2036-01-01T00:00:00Z",
         "q=member",
-        "q=me",
+        "q=member&sort=-name",
+        "q=e&isActive=true&role=user&email=a@example.com&createdFrom=2026-01-01T00:00:00Z",
+        "q=member&count=exact",
+        "q=member&count=estimated",
         "count=exact",
         "count=estimated",
     ];

@@ -30,6 +30,7 @@ mod races;
 mod refresh;
 mod roles;
 mod round_trips;
+mod search;
 mod sources;
 mod users;
 mod users_list;

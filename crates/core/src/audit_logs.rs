@@ -98,6 +98,7 @@ fn position(last: &AuditLog) -> Position {
         order: ORDER.to_owned(),
         key: row::time_key(last.created_at),
         id: last.id.get(),
+        is_early: false,
     }
 }
 

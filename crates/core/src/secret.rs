@@ -100,6 +100,7 @@ mod tests {
             order: "users -createdAt".to_owned(),
             key: "1".to_owned(),
             id: 7,
+            is_early: true,
         };
         let cursor = secret.seal(&position);
         assert_eq!(secret.open(&cursor), Some(position));

@@ -11,6 +11,8 @@ use crate::{
 };
 
 mod list;
+mod order;
+mod search;
 
 pub use list::{Count, ListUsers, count, list};
 

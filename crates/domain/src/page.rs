@@ -58,6 +58,9 @@ pub struct Position {
     pub key: String,
     /// The id of the row.
     pub id: i64,
+    /// Whether the page ended there before it was full, since enough rows had been looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_early: bool,
 }
 
 /// One page of a list.

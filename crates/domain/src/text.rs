@@ -55,21 +55,22 @@ fn is_joining(character: char) -> bool {
     matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 
-/// A text to look for inside names and e-mail addresses, 2 to 100 characters.
+/// A text to look for inside names and e-mail addresses, 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchTerm(String);
 
 impl SearchTerm {
     /// Checks a search term.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let text = line(text, 100)?;
-        if text.chars().nth(1).is_none() {
-            return Err(Invalid::new("too-short", "must be at least 2 characters"));
-        }
-        Ok(Self(text.to_owned()))
+        Ok(Self(line(text, 100)?.to_owned()))
     }
 
-    /// Returns the term as a pattern for `ilike`, which finds it anywhere: `50%` becomes `%50\%%`.
+    /// Returns the term.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the term as a pattern for `like`, which finds it anywhere: `50%` becomes `%50\%%`.
     pub fn to_pattern(&self) -> String {
         let mut pattern = String::with_capacity(self.0.len() + 2);
         pattern.push('%');

@@ -57,7 +57,7 @@ impl<V> Listed<V> {
 struct PageView {
     /// The value of `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
-    /// Whether there is a next page.
+    /// Whether there is a next page. Of a search, one can follow a page with fewer rows than asked for, or none.
     has_more: bool,
     /// How many there are on all pages; only when `count` was given.
     #[serde(skip_serializing_if = "Option::is_none")]

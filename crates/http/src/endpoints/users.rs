@@ -105,7 +105,7 @@ form! {
         created_from: Option<OffsetDateTime> = "createdFrom",
         /// Only users created before this time.
         created_to: Option<OffsetDateTime> = "createdTo",
-        /// Only users whose name or address contains this, in any case.
+        /// Only users whose name or address contains this, in any case; pages can then be short, see `hasMore`.
         search: Option<SearchTerm> = "q",
         /// Adds `page.total`: counted, or as the database estimates it.
         count: Option<Count> = "count",

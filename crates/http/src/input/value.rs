@@ -129,7 +129,7 @@ texts! {
         "type": "string", "format": "password", "maxLength": (Password::MAX_CHARACTERS)
     };
     RoleName: RoleName::parse => { "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,49}$" };
-    SearchTerm: SearchTerm::parse => { "type": "string", "minLength": 2, "maxLength": 100 };
+    SearchTerm: SearchTerm::parse => { "type": "string", "minLength": 1, "maxLength": 100 };
     Word: Word::parse => { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,50}$" };
     UserId: UserId::parse => { "type": "integer", "format": "int64", "minimum": 1 };
     Limit: Limit::parse => { "type": "integer", "minimum": 1, "maximum": (Limit::MAX), "default": 20 };

@@ -1,0 +1,2 @@
+-- migrate: no-transaction
+drop index concurrently if exists users_email_search_key;
