@@ -26,6 +26,8 @@ const MAX_AGE: Duration = Duration::from_mins(5);
 /// A connection idle for longer than this is asked for a sign of life.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_millis(250);
+/// When the server ends one connection after the other, two in a row are soon met.
+const READ_TRIES: usize = 3;
 
 /// The database of this instance. Clones share one pool.
 #[derive(Clone, Debug)]
@@ -118,18 +120,25 @@ impl Database {
         Ok(Connection::new(client, self.shared.replica.is_some()))
     }
 
-    /// Runs a read, and once more on a new connection when the first one turned out to be closed.
+    /// Runs a read, and again on another connection when one turns out to be closed, three times at most.
     pub async fn read<T, F>(&self, read: impl Fn(Arc<Connection>) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let first = read(Arc::new(self.connection().await?)).await;
-        match first {
-            Err(Error::Unavailable {
-                is_closed: true, ..
-            }) => read(Arc::new(self.connection().await?)).await,
-            other => other,
+        for _ in 1..READ_TRIES {
+            let outcome = self.read_once(&read).await;
+            if !outcome.as_ref().is_err_and(Error::is_closed) {
+                return outcome;
+            }
         }
+        self.read_once(&read).await
+    }
+
+    async fn read_once<T, F>(&self, read: &impl Fn(Arc<Connection>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        read(Arc::new(self.connection().await?)).await
     }
 
     /// Returns the figures of the pool.

@@ -95,6 +95,17 @@ impl Error {
         }
     }
 
+    /// Tells whether the connection was found closed before anything was answered: on another one the same may succeed.
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                is_closed: true,
+                ..
+            }
+        )
+    }
+
     pub(crate) fn corrupt(column: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Corrupt {
             column,

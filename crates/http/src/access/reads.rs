@@ -43,8 +43,11 @@ impl<P: Grant> Reads<P> {
         let both = |connection: Arc<Connection>| {
             let data = data(Arc::clone(&connection));
             async move {
-                let (actor, data) = tokio::join!(sessions::authorise(&connection, principal), data);
-                Ok((actor?, data))
+                match tokio::join!(sessions::authorise(&connection, principal), data) {
+                    // The connection ended between the two.
+                    (Ok(_), Err(error)) if error.is_closed() => Err(error),
+                    (actor, data) => Ok((actor?, data)),
+                }
             }
         };
         let (actor, data) = self.app.database.read(both).await?;
