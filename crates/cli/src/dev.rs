@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: &Arguments, started: Instant) -> Result<ExitC
     }
     report::print(&ready, port, has_files, started.elapsed());
     logging::init(true);
-    site::serve(listener, router, stop).await?;
+    usher_function::closing_idle(&ready.app, site::serve(listener, router, stop)).await?;
     ready.app.database.close_idle(Duration::ZERO);
     let stopped = ready.database.stop();
     say(stopped);

@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         "usher: listening on http://{}",
         listener.local_addr()?
     ));
-    let mut router = usher_http::router(routes::ALL, app);
+    let mut router = usher_http::router(routes::ALL, app.clone());
     if let Some(folder) = &arguments.public {
         ensure!(
             folder.is_dir(),
@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         router = site::with_files(router, folder);
     }
     tokio::select! {
-        served = site::serve(listener, router, stop) => served?,
+        served = usher_function::closing_idle(&app, site::serve(listener, router, stop)) => served?,
         () = otlp::run(exporter.as_ref()) => {}
     }
     otlp::flush(exporter.as_ref()).await;

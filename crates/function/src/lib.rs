@@ -33,6 +33,6 @@ mod stop;
 mod uri;
 mod vercel;
 
-pub use listener::listen;
+pub use listener::{closing_idle, listen};
 pub use start::{serve, serve_all};
 pub use stop::stop_signal;

@@ -13,10 +13,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
 use tower::ServiceExt;
-use usher_http::ClientAddress;
+use usher_http::{App, ClientAddress};
 
 /// How long requests in flight may take after the stop; each has a deadline of 8 seconds.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -26,6 +26,10 @@ const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
 
 /// How long is waited when no connection can be accepted.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a connection to the database may be idle. It is short: where there are more instances than the database has
+/// room for, another one waits for it.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Serves the router on an address until the process is told to stop.
 pub(crate) async fn run(
@@ -44,6 +48,21 @@ pub(crate) async fn run(
     }
     otlp::flush(exporter.as_ref()).await;
     Ok(())
+}
+
+/// Polls a server of this instance, and closes the connections that nobody uses meanwhile.
+pub async fn closing_idle<T>(app: &App, serving: impl Future<Output = T>) -> T {
+    tokio::select! {
+        served = serving => served,
+        never = close_idle(app) => match never {},
+    }
+}
+
+async fn close_idle(app: &App) -> Infallible {
+    loop {
+        sleep(IDLE / 8).await;
+        app.database.close_idle(IDLE);
+    }
 }
 
 /// Waits for the stop, and for as long as requests in flight may take: a caller who never finishes sending does not

@@ -40,7 +40,13 @@ fn run(endpoints: &[Endpoint]) -> Result<(), Error> {
         match host {
             Host::Vercel => vercel::run(router, uri::parameters(endpoints), app, exporter).await,
             Host::Lambda => lambda(router, exporter).await,
-            Host::Plain(address) => listener::run(address, router, exporter).await,
+            Host::Plain(address) => {
+                let serving = listener::run(address, router, exporter);
+                match &app {
+                    Some(app) => listener::closing_idle(app, serving).await,
+                    None => serving.await,
+                }
+            }
         }
     });
     // A name look-up or a hash that is still running has nobody left to wait for it.
