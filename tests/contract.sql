@@ -9,6 +9,10 @@ deallocate contract;
 prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $18) ) select change.* from change;
 deallocate contract;
 
+-- change user
+prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea, _text) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $20) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $18, $19, to_jsonb(change) from change ) select change.* from change;
+deallocate contract;
+
 -- check health
 prepare contract as select coalesce(max(version), 0)::bigint as version from refinery_schema_history;
 deallocate contract;
@@ -22,7 +26,11 @@ prepare contract as select count(*) as count from users where deleted_at is null
 deallocate contract;
 
 -- delete user
-prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
+prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
+deallocate contract;
+
+-- delete user
+prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea, _text) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $13) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $11, $12, to_jsonb(change) from change ) select change.* from change;
 deallocate contract;
 
 -- end session

@@ -170,6 +170,16 @@ async fn send_twice(t: &TestApp) {
         let form = json!({ "refreshToken": token });
         anonymous.post("/api/auth/refresh", form).await.expect(200);
     }
+    let admin = t.admin().with_header("idempotency-key", "change");
+    let change = json!({ "name": "Helper" });
+    let helper = format!("/api/users/{}", Person::Helper.id());
+    for _ in 0..2 {
+        admin.patch(&helper, change.clone()).await.expect(200);
+    }
+    let admin = t.admin().with_header("idempotency-key", "removal");
+    for _ in 0..2 {
+        admin.delete(&helper).await.expect(204);
+    }
 }
 
 fn written(queries: &[query_log::Query]) -> String {

@@ -298,22 +298,24 @@ async fn what_is_remembered_holds_no_secret() {
 }
 
 #[test]
-fn every_post_takes_a_key_or_needs_none() {
+fn every_request_that_writes_takes_a_key_or_needs_none() {
     // Who signs out again is signed out.
     const NEEDS_NONE: [&str; 1] = ["/api/auth/logout"];
     let description = usher_http::openapi::document();
     for endpoint in routes::ALL {
-        let operation = &description["paths"][endpoint.path]["post"];
-        if operation.is_null() || NEEDS_NONE.contains(&endpoint.path) {
-            continue;
+        for method in ["post", "put", "patch", "delete"] {
+            let operation = &description["paths"][endpoint.path][method];
+            if operation.is_null() || NEEDS_NONE.contains(&endpoint.path) {
+                continue;
+            }
+            let parameters = operation["parameters"].as_array().unwrap();
+            assert!(
+                parameters
+                    .iter()
+                    .any(|parameter| parameter["name"] == "Idempotency-Key"),
+                "{method} {}",
+                endpoint.path
+            );
         }
-        let parameters = operation["parameters"].as_array().unwrap();
-        assert!(
-            parameters
-                .iter()
-                .any(|parameter| parameter["name"] == "Idempotency-Key"),
-            "{}",
-            endpoint.path
-        );
     }
 }

@@ -28,6 +28,7 @@ mod pool;
 mod privileges;
 mod races;
 mod refresh;
+mod repeated_changes;
 mod roles;
 mod round_trips;
 mod search;

@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 use usher_domain::{Action, Email, Entity, Event, NewUser, Permission, Permissions, User, UserId};
 
 use crate::{
-    Author, Connection, Result,
+    Attempt, Author, Connection, Result, idempotency,
     passwords::PasswordHash,
     roles::PERMISSIONS_OF_USER,
     row::{self, USER_COLUMNS},
@@ -128,6 +128,12 @@ pub async fn insert(
     row.as_ref().map(row::user).transpose()
 }
 
+/// Returns the user as an earlier attempt at the same request left it, or `None` when there was none.
+pub async fn find_attempted(connection: &Connection, attempt: &Attempt) -> Result<Option<User>> {
+    let row = idempotency::find(connection, attempt).await?;
+    row.as_ref().map(row::user).transpose()
+}
+
 /// Makes `before` into `after` with its audit entry, and returns the user as it is now.
 ///
 /// Nothing happens and `None` comes back when the user is no longer at `before.version`, or when roles are added that
@@ -194,7 +200,8 @@ pub async fn change(
 ///
 /// The row stays for the audit log to point at; the address is free again and the sessions end.
 pub async fn delete(connection: &Connection, author: Author<'_>, before: &User) -> Result<bool> {
-    let change = "change as (
+    let change = format!(
+        "change as (
           update users
           set
             is_active = false,
@@ -204,15 +211,16 @@ pub async fn delete(connection: &Connection, author: Author<'_>, before: &User) 
           where id = $1
             and version = $2
             and deleted_at is null
-          returning id as entity_id
-        )";
+          returning {USER_COLUMNS}, users.id as entity_id
+        )"
+    );
     let event = Event::new(Action::Delete, Entity::User).with_diff(before.removed());
     let parameters: &[crate::connection::Parameter<'_>] = &[
         (&before.id.get(), Type::INT8),
         (&before.version, Type::INT8),
     ];
     let row = connection
-        .change("delete user", author, &event, change, parameters)
+        .change("delete user", author, &event, &change, parameters)
         .await?;
     Ok(row.is_some())
 }

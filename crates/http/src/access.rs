@@ -16,15 +16,14 @@ use usher_core::{
     Author,
     sessions::{self, Actor},
     tokens::Principal,
-    users::Subject,
 };
-use usher_domain::{Grant, Origin};
+use usher_domain::{Grant, Origin, User};
 
 pub use crate::describe::Access;
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
-    origin,
+    input, origin,
 };
 
 mod reads;
@@ -115,8 +114,8 @@ impl<P: Grant> Part for May<P> {
 pub struct Target<P> {
     /// Who acts.
     pub caller: SignedIn,
-    /// On whom.
-    pub subject: Subject,
+    /// On whom. `None` when there is no such user and the request has a key: an earlier attempt may have removed the user.
+    pub user: Option<User>,
     permission: PhantomData<P>,
 }
 
@@ -125,16 +124,20 @@ impl<P: Grant> FromRequestParts<App> for Target<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let named = Named::<P>::from_request_parts(parts, app).await?;
-        let (actor, subject) = named.find().await?;
-        if !actor.permissions.cover(&subject.permissions) {
-            return Err(Problem::from(Code::RoleEscalation).by(&actor));
+        let (actor, subject) = named.look_up().await?;
+        match &subject {
+            None if !input::has_key(&parts.headers) => return Err(Code::UserNotFound.into()),
+            Some(subject) if !actor.permissions.cover(&subject.permissions) => {
+                return Err(Problem::from(Code::RoleEscalation).by(&actor));
+            }
+            _ => {}
         }
         Ok(Self {
             caller: SignedIn {
                 actor,
                 origin: named.reads.origin,
             },
-            subject,
+            user: subject.map(|subject| subject.user),
             permission: PhantomData,
         })
     }

@@ -116,6 +116,11 @@ pub struct Named<P> {
 impl<P: Grant> Named<P> {
     /// Returns the caller, and the user with the permissions held.
     pub(crate) async fn find(&self) -> Result<(Actor, Subject), Problem> {
+        let (actor, subject) = self.look_up().await?;
+        Ok((actor, subject.ok_or(Code::UserNotFound)?))
+    }
+
+    pub(super) async fn look_up(&self) -> Result<(Actor, Option<Subject>), Problem> {
         let id = self.id;
         let find = |connection: Arc<Connection>| async move {
             match id {
@@ -123,8 +128,7 @@ impl<P: Grant> Named<P> {
                 None => Ok(None),
             }
         };
-        let (actor, subject) = self.reads.read(find).await?;
-        Ok((actor, subject.ok_or(Code::UserNotFound)?))
+        self.reads.read(find).await
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     App, Code, Operations, Problem, access,
     answer::{Done, Shown, json_response, view},
     describe::{Answer, AnswerDocs, Docs, Part},
-    input::{Nothing, OptionalBody, Posted, Query, form},
+    input::{Nothing, OptionalBody, Query, Repeatable, form},
     origin::From,
 };
 
@@ -104,10 +104,10 @@ async fn sign_in(
     State(app): State<App>,
     From(origin): From,
     _: Query<Nothing>,
-    posted: Posted<Login>,
+    sent: Repeatable<Login>,
 ) -> Result<Shown<SessionView>, Problem> {
-    let attempt = posted.attempt(&app, &format!("address {}", posted.form.email));
-    let login = posted.form;
+    let attempt = sent.attempt(&app, &format!("address {}", sent.form.email));
+    let login = sent.form;
     let email = &login.email;
     let find = |connection: Arc<Connection>| async move {
         users::find_credentials(&connection, email).await
@@ -154,10 +154,10 @@ async fn prolong(
     State(app): State<App>,
     From(origin): From,
     _: Query<Nothing>,
-    posted: Posted<Refresh>,
+    sent: Repeatable<Refresh>,
 ) -> Result<Shown<SessionView>, Problem> {
-    let token = RefreshToken::parse(&posted.form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
-    let attempt = posted.attempt(&app, &format!("session {}", token.session()));
+    let token = RefreshToken::parse(&sent.form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
+    let attempt = sent.attempt(&app, &format!("session {}", token.session()));
     let attempt = attempt.as_ref();
     let connection = app.database.connection().await?;
     match sessions::rotate(&connection, &origin, &token, &app.secret, attempt).await? {

@@ -2,9 +2,13 @@
 //!
 //! The change starts from the version that was read and is refused by the database when that is no longer the one. A
 //! caller who named the version is told (412); for others it is tried again on the newer version.
+//!
+//! Whatever keeps a change from being made, it may be that an earlier attempt at the same request made it.
+
+use std::sync::Arc;
 
 use usher_core::{
-    Connection,
+    Attempt, Author, Connection,
     users::{self, Subject},
 };
 use usher_domain::{Action, User};
@@ -18,24 +22,47 @@ pub(super) struct Edit<'a> {
     pub(super) caller: &'a SignedIn,
     pub(super) action: Action,
     pub(super) if_match: &'a IfMatch,
+    pub(super) attempt: Option<&'a Attempt>,
+}
+
+/// How a change to a user ended.
+enum Edited {
+    /// The user is now as wanted.
+    Written(User),
+    /// The user was as wanted before.
+    Unchanged(User),
 }
 
 /// Applies a change to a user and returns the user as it is then. What changes nothing is not written.
 pub(super) async fn run(
     app: &App,
     edit: &Edit<'_>,
-    mut before: User,
+    before: Option<User>,
     change: impl Fn(&User) -> User,
 ) -> Result<User, Problem> {
+    match apply(app, edit, before, change).await {
+        Ok(Edited::Written(user)) => Ok(user),
+        Ok(Edited::Unchanged(user)) => Ok(edit.earlier(app).await?.unwrap_or(user)),
+        Err(problem) => edit.unless_earlier(app, problem).await,
+    }
+}
+
+async fn apply(
+    app: &App,
+    edit: &Edit<'_>,
+    before: Option<User>,
+    change: impl Fn(&User) -> User,
+) -> Result<Edited, Problem> {
     let permissions = &edit.caller.actor.permissions;
+    let mut before = before.ok_or(Code::UserNotFound)?;
     for _ in 0..TRIES {
         edit.check(&before)?;
         let after = change(&before);
         if before.diff(&after).is_empty() {
-            return Ok(before);
+            return Ok(Edited::Unchanged(before));
         }
         let connection = app.database.connection().await?;
-        let author = edit.caller.author();
+        let author = edit.author();
         let changed = users::change(
             &connection,
             author,
@@ -46,7 +73,7 @@ pub(super) async fn run(
         )
         .await?;
         if let Some(user) = changed {
-            return Ok(user);
+            return Ok(Edited::Written(user));
         }
         before = edit.reload(&connection, &before).await?;
     }
@@ -54,11 +81,23 @@ pub(super) async fn run(
 }
 
 /// Removes a user.
-pub(super) async fn remove(app: &App, edit: &Edit<'_>, mut before: User) -> Result<(), Problem> {
+pub(super) async fn remove(
+    app: &App,
+    edit: &Edit<'_>,
+    before: Option<User>,
+) -> Result<(), Problem> {
+    match take_away(app, edit, before).await {
+        Ok(()) => Ok(()),
+        Err(problem) => edit.unless_earlier(app, problem).await.map(drop),
+    }
+}
+
+async fn take_away(app: &App, edit: &Edit<'_>, before: Option<User>) -> Result<(), Problem> {
+    let mut before = before.ok_or(Code::UserNotFound)?;
     for _ in 0..TRIES {
         edit.check(&before)?;
         let connection = app.database.connection().await?;
-        if users::delete(&connection, edit.caller.author(), &before).await? {
+        if users::delete(&connection, edit.author(), &before).await? {
             return Ok(());
         }
         before = edit.reload(&connection, &before).await?;
@@ -67,6 +106,29 @@ pub(super) async fn remove(app: &App, edit: &Edit<'_>, mut before: User) -> Resu
 }
 
 impl Edit<'_> {
+    fn author(&self) -> Author<'_> {
+        self.caller.author().once(self.attempt)
+    }
+
+    /// Returns the user as an earlier attempt at the same request left it, if there was one.
+    async fn earlier(&self, app: &App) -> Result<Option<User>, Problem> {
+        let Some(attempt) = self.attempt else {
+            return Ok(None);
+        };
+        let find = |connection: Arc<Connection>| async move {
+            users::find_attempted(&connection, attempt).await
+        };
+        Ok(app.database.read(find).await?)
+    }
+
+    /// Returns what an earlier attempt made instead of what kept this one from making it.
+    async fn unless_earlier(&self, app: &App, problem: Problem) -> Result<User, Problem> {
+        if !problem.code().status().is_client_error() {
+            return Err(problem);
+        }
+        self.earlier(app).await?.ok_or(problem)
+    }
+
     fn check(&self, before: &User) -> Result<(), Problem> {
         if self.if_match.allows(before) {
             Ok(())

@@ -11,7 +11,7 @@ use crate::{
     App, Operations, Problem,
     access::SignedIn,
     answer::{Shown, Timestamp, view},
-    input::{Body, Fields, IfMatch, Nothing, Nullable, Query, form},
+    input::{Fields, IfMatch, Nothing, Nullable, Query, Repeatable, form},
 };
 
 pub(crate) fn profile() -> Operations {
@@ -79,8 +79,10 @@ async fn change(
     caller: SignedIn,
     _: Query<Nothing>,
     if_match: IfMatch,
-    Body(form): Body<ProfileChange>,
+    sent: Repeatable<ProfileChange>,
 ) -> Result<Shown<UserView>, Problem> {
+    let attempt = sent.attempt(&app, &caller.sender());
+    let form = sent.form;
     let patch = |before: &User| User {
         name: form.name.clone().unwrap_or_else(|| before.name.clone()),
         avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
@@ -90,8 +92,9 @@ async fn change(
         caller: &caller,
         action: Action::Update,
         if_match: &if_match,
+        attempt: attempt.as_ref(),
     };
-    let user = edit::run(&app, &edit, caller.actor.user.clone(), patch).await?;
+    let user = edit::run(&app, &edit, Some(caller.actor.user.clone()), patch).await?;
     Ok(shown(&user))
 }
 

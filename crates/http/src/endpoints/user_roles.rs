@@ -14,7 +14,7 @@ use crate::{
     App, Code, Operations, Problem,
     access::{Named, Target},
     answer::{Shown, view},
-    input::{Body, IfMatch, Nothing, Query, form},
+    input::{IfMatch, Nothing, Query, Repeatable, form},
 };
 
 pub(crate) fn roles() -> Operations {
@@ -67,8 +67,10 @@ async fn grant(
     target: Target<RolesGrant>,
     _: Query<Nothing>,
     if_match: IfMatch,
-    Body(form): Body<RolesForm>,
+    sent: Repeatable<RolesForm>,
 ) -> Result<Shown<UserView>, Problem> {
+    let attempt = sent.attempt(&app, &target.caller.sender());
+    let form = sent.form;
     let replace = |before: &User| User {
         roles: form.roles.clone(),
         ..before.clone()
@@ -77,8 +79,9 @@ async fn grant(
         caller: &target.caller,
         action: Action::RolesChange,
         if_match: &if_match,
+        attempt: attempt.as_ref(),
     };
-    let user = edit::run(&app, &edit, target.subject.user, replace).await?;
+    let user = edit::run(&app, &edit, target.user, replace).await?;
     Ok(shown(&user))
 }
 

@@ -21,7 +21,7 @@ use crate::{
     App, Code, Operations, Problem,
     access::{May, Named, Reads, Target},
     answer::{Created, Done, Listed, Shown, Timestamp, view},
-    input::{Body, Fields, IfMatch, Nothing, Nullable, Posted, Query, Seen, form, open_cursor},
+    input::{Fields, IfMatch, Key, Nothing, Nullable, Query, Repeatable, Seen, form, open_cursor},
 };
 
 pub(crate) fn collection() -> Operations {
@@ -202,11 +202,11 @@ async fn create(
     State(app): State<App>,
     may: May<UsersCreate>,
     _: Query<Nothing>,
-    posted: Posted<NewUserForm>,
+    sent: Repeatable<NewUserForm>,
 ) -> Result<Created<UserView>, Problem> {
     let caller = may.caller();
-    let attempt = posted.attempt(&app, &caller.sender());
-    let form = posted.form;
+    let attempt = sent.attempt(&app, &caller.sender());
+    let form = sent.form;
     let roles = form.roles.unwrap_or_default();
     if roles != RoleSet::default() && !caller.actor.permissions.allow(Permission::RolesGrant) {
         return Err(Problem::lacks(Permission::RolesGrant));
@@ -255,8 +255,10 @@ async fn change(
     target: Target<UsersUpdate>,
     _: Query<Nothing>,
     if_match: IfMatch,
-    Body(form): Body<UserChange>,
+    sent: Repeatable<UserChange>,
 ) -> Result<Shown<UserView>, Problem> {
+    let attempt = sent.attempt(&app, &target.caller.sender());
+    let form = sent.form;
     let patch = |before: &User| User {
         name: form.name.clone().unwrap_or_else(|| before.name.clone()),
         email: form.email.clone().unwrap_or_else(|| before.email.clone()),
@@ -268,8 +270,9 @@ async fn change(
         caller: &target.caller,
         action: Action::Update,
         if_match: &if_match,
+        attempt: attempt.as_ref(),
     };
-    let user = edit::run(&app, &edit, target.subject.user, patch).await?;
+    let user = edit::run(&app, &edit, target.user, patch).await?;
     Ok(shown(&user))
 }
 
@@ -279,13 +282,16 @@ async fn remove(
     target: Target<UsersDelete>,
     _: Query<Nothing>,
     if_match: IfMatch,
+    key: Key,
 ) -> Result<Done, Problem> {
+    let attempt = key.attempt(&app, &target.caller.sender());
     let edit = Edit {
         caller: &target.caller,
         action: Action::Delete,
         if_match: &if_match,
+        attempt: attempt.as_ref(),
     };
-    edit::remove(&app, &edit, target.subject.user).await?;
+    edit::remove(&app, &edit, target.user).await?;
     Ok(Done)
 }
 

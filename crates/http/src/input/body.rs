@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body as AxumBody,
+    body::Body,
     extract::{FromRequest, Request},
 };
 use bytes::Bytes;
@@ -24,24 +24,6 @@ const MAX_BYTES: usize = 64 * 1024;
 
 /// The longest a body may take to arrive; what follows has time left before the deadline of the request.
 const ARRIVAL: Duration = Duration::from_secs(5);
-
-/// A form that is read from the body.
-pub(crate) struct Body<F>(pub(crate) F);
-
-impl<F: Form> FromRequest<App> for Body<F> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        check_type(request.method(), request.headers())?;
-        parse(members(&collect(request.into_body()).await?)?).map(Self)
-    }
-}
-
-impl<F: Form> Part for Body<F> {
-    fn describe(docs: &mut Docs) {
-        describe::<F>(docs, true);
-    }
-}
 
 /// A form that is read from the body, or nothing when the body is empty or an empty object.
 pub(crate) struct OptionalBody<F>(pub(crate) Option<F>);
@@ -111,7 +93,7 @@ pub(super) fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Pro
     }
 }
 
-pub(super) async fn collect(body: AxumBody) -> Result<Bytes, Problem> {
+pub(super) async fn collect(body: Body) -> Result<Bytes, Problem> {
     let collected = Limited::new(body, MAX_BYTES).collect();
     let Ok(collected) = tokio::time::timeout(ARRIVAL, collected).await else {
         return Err(Code::BodyTimeout.into());

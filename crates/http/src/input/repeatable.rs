@@ -1,11 +1,11 @@
-//! Bodies of POST requests, with the key that makes it safe to send one again.
+//! Requests that write, with the key that makes it safe to send one again.
 //!
 //! The key stands in the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that comes again
 //! with the same key, because its answer was lost, is answered alike and does nothing.
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, request::Parts};
 use serde_json::json;
 use usher_core::Attempt;
 use usher_domain::Invalid;
@@ -22,48 +22,69 @@ const HEADER: &str = "Idempotency-Key";
 /// The longest key, in characters; a UUID has 36.
 const MAX_LENGTH: usize = 255;
 
-/// A form that was posted.
-pub(crate) struct Posted<F> {
-    pub(crate) form: F,
-    key: Option<Key>,
+/// The key of a request, if it has one.
+pub(crate) struct Key {
+    text: Option<String>,
+    target: String,
 }
 
-/// The key with everything that the request asks.
-struct Key {
-    text: String,
-    target: String,
+/// A form that was sent, with the key of the request.
+pub(crate) struct Repeatable<F> {
+    pub(crate) form: F,
+    key: Key,
     body: Bytes,
 }
 
-impl<F> Posted<F> {
-    /// Returns the attempt, when the request has a key. `sender` keeps the keys of different callers apart.
+impl Key {
+    /// Returns the attempt at a request without a body, when it has a key. `sender` keeps the keys of different callers
+    /// apart.
     pub(crate) fn attempt(&self, app: &App, sender: &str) -> Option<Attempt> {
-        let Key { text, target, body } = self.key.as_ref()?;
-        Some(Attempt::new(&app.secret, sender, text, target, body))
+        self.attempt_with(app, sender, &[])
+    }
+
+    fn attempt_with(&self, app: &App, sender: &str, body: &[u8]) -> Option<Attempt> {
+        let text = self.text.as_ref()?;
+        Some(Attempt::new(&app.secret, sender, text, &self.target, body))
+    }
+
+    fn read(parts: &Parts) -> Result<Self, Problem> {
+        Ok(Self {
+            text: key(&parts.headers)?,
+            target: format!("{} {}", parts.method, parts.uri.path()),
+        })
     }
 }
 
-impl<F: Form> FromRequest<App> for Posted<F> {
+impl<F> Repeatable<F> {
+    /// Returns the attempt, when the request has a key. `sender` keeps the keys of different callers apart.
+    pub(crate) fn attempt(&self, app: &App, sender: &str) -> Option<Attempt> {
+        self.key.attempt_with(app, sender, &self.body)
+    }
+}
+
+impl FromRequestParts<App> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        Self::read(parts)
+    }
+}
+
+impl<F: Form> FromRequest<App> for Repeatable<F> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         let (parts, content) = request.into_parts();
-        let text = key(&parts.headers)?;
+        let key = Key::read(&parts)?;
         body::check_type(&parts.method, &parts.headers)?;
-        let bytes = body::collect(content).await?;
-        let form = body::parse(body::members(&bytes)?)?;
-        let key = text.map(|text| Key {
-            text,
-            target: format!("{} {}", parts.method, parts.uri.path()),
-            body: bytes,
-        });
-        Ok(Self { form, key })
+        let body = body::collect(content).await?;
+        let form = body::parse(body::members(&body)?)?;
+        Ok(Self { form, key, body })
     }
 }
 
-impl<F: Form> Part for Posted<F> {
+impl Part for Key {
     fn describe(docs: &mut Docs) {
-        body::describe::<F>(docs, true);
         docs.parameters.push(json!({
             "name": HEADER,
             "in": "header",
@@ -72,8 +93,20 @@ impl<F: Form> Part for Posted<F> {
             "required": false,
             "schema": { "type": "string", "minLength": 1, "maxLength": MAX_LENGTH },
         }));
-        docs.codes.insert(Code::KeyReused);
+        docs.codes.extend([Code::KeyReused, Code::ValidationFailed]);
     }
+}
+
+impl<F: Form> Part for Repeatable<F> {
+    fn describe(docs: &mut Docs) {
+        body::describe::<F>(docs, true);
+        Key::describe(docs);
+    }
+}
+
+/// Tells whether a request has a key, good or not.
+pub(crate) fn has_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(HEADER)
 }
 
 /// Returns the one key of a request, with the quotes of a structured field (RFC 9651) or without.
