@@ -2,7 +2,7 @@
 -- tests/it/contract.rs.
 
 -- authorise
-prepare contract (uuid, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from sessions join users on users.id = sessions.user_id where sessions.id = $1 and sessions.user_id = $2 and sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null;
+prepare contract (uuid, int8, timestamptz, timestamptz) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from sessions join users on users.id = sessions.user_id where sessions.id = $1 and sessions.user_id = $2 and sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null and now() >= $3 and now() < $4;
 deallocate contract;
 
 -- change user
@@ -34,7 +34,7 @@ prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, b
 deallocate contract;
 
 -- end session
-prepare contract (uuid, text, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update sessions set ended_at = now(), end_reason = $2 where id = $1 and ended_at is null returning user_id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change ) select change.* from change;
+prepare contract (uuid, text, timestamptz, timestamptz, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update sessions set ended_at = now(), end_reason = $2 where id = $1 and ended_at is null and now() >= coalesce($3, now()) and now() < coalesce($4, 'infinity') returning user_id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $5, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change ) select change.* from change;
 deallocate contract;
 
 -- estimate users
@@ -46,7 +46,7 @@ prepare contract (text) as select from users where deleted_at is null and (name 
 deallocate contract;
 
 -- find attempt
-prepare contract (bytea, bytea) as select idempotency_keys.request = $2 as is_same, outcome.* from idempotency_keys cross join jsonb_to_record(idempotency_keys.outcome) as outcome ( id bigint, name text, email text, roles text[], is_active boolean, avatar_url text, version bigint, created_at timestamptz, updated_at timestamptz, session_id uuid, authenticated_at timestamptz, issued_at timestamptz) where idempotency_keys.key = $1;
+prepare contract (bytea, bytea) as select idempotency_keys.request = $2 as is_same, extract(epoch from now() - outcome.issued_at)::double precision as age, outcome.* from idempotency_keys cross join jsonb_to_record(idempotency_keys.outcome) as outcome ( id bigint, name text, email text, roles text[], is_active boolean, avatar_url text, version bigint, created_at timestamptz, updated_at timestamptz, session_id uuid, authenticated_at timestamptz, issued_at timestamptz) where idempotency_keys.key = $1;
 deallocate contract;
 
 -- find credentials
@@ -58,7 +58,7 @@ prepare contract as select pg_current_wal_insert_lsn() as position;
 deallocate contract;
 
 -- find session
-prepare contract (uuid, float8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, sessions.refresh_hash, sessions.refresh_counter, sessions.created_at as authenticated_at, sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null as is_alive, sessions.refreshed_at > now() - make_interval(secs => $2) as is_in_grace from sessions join users on users.id = sessions.user_id where sessions.id = $1;
+prepare contract (uuid) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, sessions.refresh_hash, sessions.refresh_counter, sessions.created_at as authenticated_at, sessions.refreshed_at as issued_at, extract(epoch from now() - sessions.refreshed_at)::double precision as age, sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null as is_alive from sessions join users on users.id = sessions.user_id where sessions.id = $1;
 deallocate contract;
 
 -- find standing

@@ -78,7 +78,12 @@ const CASES: [(&str, &str, &[&str], &str); 14] = [
     (
         "/api/me",
         "authorise",
-        &["00000000-0000-0000-0000-00000000a001", "1"],
+        &[
+            "00000000-0000-0000-0000-00000000a001",
+            "1",
+            "-infinity",
+            "infinity",
+        ],
         "sessions_pkey",
     ),
     ("/api/audit-logs", "list audit logs", &["21"], "created_at"),

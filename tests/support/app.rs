@@ -2,6 +2,7 @@
 
 use axum::Router;
 use serde_json::Value;
+use time::Duration;
 use tokio_postgres::{Client, SimpleQueryMessage, types::ToSql};
 use usher_core::{
     Config,
@@ -23,8 +24,6 @@ const APP_ROLE: &str = "usher_app";
 
 /// A whole instance with a database of its own. Both go when it is dropped.
 pub struct TestApp {
-    /// Moves the time of this instance.
-    pub clock: Clock,
     /// The instance.
     pub app: App,
     router: Router,
@@ -58,12 +57,11 @@ impl TestApp {
 
     /// Starts an instance on a database that was made before, configured with these variables beside the usual ones.
     pub async fn on(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
-        let (app, clock) = instance(&database.url_as(APP_ROLE), variables);
+        let app = instance(&database.url_as(APP_ROLE), variables);
         let client = database::connect(database.url()).await;
         Self {
             router: router(routes::ALL, app.clone()),
             app,
-            clock,
             client,
             database,
         }
@@ -91,13 +89,18 @@ impl TestApp {
 
     /// Returns somebody who is signed in.
     pub fn caller(&self, person: Person) -> Caller {
+        self.caller_since(person, Duration::ZERO)
+    }
+
+    /// Returns somebody who is signed in and got the access token this long ago.
+    pub fn caller_since(&self, person: Person, age: Duration) -> Caller {
         let principal = Principal {
             user: UserId::new(person.id()),
             session: SessionId::new(person.session()),
         };
-        let now = self.clock.now();
-        self.anonymous()
-            .with_token(&self.app.tokens.issue(principal, now, now).unwrap())
+        let given = Clock::default().now() - age;
+        let token = self.app.tokens.issue(principal, given, given);
+        self.anonymous().with_token(&token.unwrap())
     }
 
     /// Returns the admin.
@@ -166,7 +169,7 @@ impl TestApp {
     /// Returns a caller for each user and session that a statement finds.
     pub async fn callers(&self, statement: &str) -> Vec<(i64, Caller)> {
         let rows = self.client.query(statement, &[]).await.unwrap();
-        let now = self.clock.now();
+        let now = Clock::default().now();
         let caller = |(user, session): (i64, Uuid)| {
             let principal = Principal {
                 user: UserId::new(user),
@@ -231,11 +234,11 @@ impl TestApp {
 
 /// Makes an instance whose database is nowhere, for what needs none.
 pub fn app_without_database() -> App {
-    instance("postgres://nobody@localhost/none", &[]).0
+    instance("postgres://nobody@localhost/none", &[])
 }
 
 /// Makes an instance on a database.
-fn instance(url: &str, variables: &[(&str, &str)]) -> (App, Clock) {
+fn instance(url: &str, variables: &[(&str, &str)]) -> App {
     let keys = SigningKeys::generate().unwrap();
     let secret = Secret::generate().unwrap();
     // Enough connections that 16 requests at once race in the database and do not wait for each other here.
@@ -252,6 +255,5 @@ fn instance(url: &str, variables: &[(&str, &str)]) -> (App, Clock) {
         all.find(|(known, _)| *known == name)
             .map(|(_, value)| (*value).to_owned())
     });
-    let clock = Clock::default();
-    (App::new(&config.unwrap(), clock.clone()), clock)
+    App::new(&config.unwrap())
 }

@@ -10,7 +10,6 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use usher_core::Config;
-use usher_domain::Clock;
 use usher_function::logging;
 use usher_http::{App, routes};
 
@@ -89,7 +88,7 @@ async fn prepare(arguments: &Arguments, port: u16) -> Result<Ready> {
     // A replica is of another database than the own one.
     let has_replica = |name: &str| app_url.is_none() || name != "DATABASE_REPLICA_URL";
     let config = Config::from_variables(|name| values.get(name).filter(|_| has_replica(name)))?;
-    let app = App::new(&config, Clock::default());
+    let app = App::new(&config);
     database.seed(&app).await?;
     Ok(Ready {
         app,

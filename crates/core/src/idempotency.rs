@@ -58,6 +58,7 @@ pub(crate) async fn find(connection: &Connection, attempt: &Attempt) -> Result<O
     let statement = format!(
         "select
           idempotency_keys.request = $2 as is_same,
+          extract(epoch from now() - outcome.issued_at)::double precision as age,
           outcome.*
         from idempotency_keys
         cross join jsonb_to_record(idempotency_keys.outcome) as outcome ({})

@@ -1,6 +1,6 @@
 //! Reading rows by the names of their columns, and what is stored back into its types.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::FromSql};
 use usher_domain::{AvatarUrl, Email, Invalid, Name, Permissions, RoleName, RoleSet, User, UserId};
 
@@ -37,6 +37,11 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {
     row.try_get(column)
         .map_err(|error| Error::corrupt(column, error))
+}
+
+/// Reads how long ago something was, which the database says in seconds.
+pub(crate) fn age(row: &Row) -> Result<Duration> {
+    get(row, "age").map(Duration::seconds_f64)
 }
 
 /// Reads one column and checks it again.

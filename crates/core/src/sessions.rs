@@ -2,7 +2,7 @@
 //!
 //! Whatever a token says, every request asks here whether the session is alive and what its user may do now.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::Type};
 use usher_domain::{Action, Entity, Event, Origin, Permissions, SessionId, User, UserId};
 use uuid::Builder;
@@ -16,12 +16,13 @@ use crate::{
     refresh::RefreshToken,
     roles::PERMISSIONS_OF_USER,
     row::{self, USER_COLUMNS},
-    secret::Secret,
-    tokens::Principal,
+    tokens::{Presented, Principal},
 };
 
+mod ending;
 mod rotation;
 
+pub use ending::{end, end_by_token};
 pub use rotation::{Rotation, rotate};
 
 /// How long a session lasts from sign-in, in days (ASVS 5.0.0, 7.3.2).
@@ -57,28 +58,32 @@ pub struct Session {
     pub refresh: RefreshToken,
     /// When the user gave the password.
     pub authenticated_at: OffsetDateTime,
-    /// When an earlier attempt at the same request was given its tokens. Those of today end no later.
-    pub issued_at: Option<OffsetDateTime>,
+    /// When the tokens were given: now, or when an earlier attempt at the same request got them.
+    pub issued_at: OffsetDateTime,
+    /// How long ago that was.
+    pub age: Duration,
 }
 
 impl Session {
-    fn read(row: &Row, refresh: RefreshToken) -> Result<Self> {
+    fn read(row: &Row, refresh: RefreshToken, age: Duration) -> Result<Self> {
         Ok(Self {
             id: refresh.session(),
             user: row::user(row)?,
             refresh,
             authenticated_at: row::get(row, "authenticated_at")?,
-            issued_at: None,
+            issued_at: row::get(row, "issued_at")?,
+            age,
         })
     }
 
     /// Reads the session of a change, whether it was made now or by an earlier attempt.
     fn of(changed: &Changed, refresh: RefreshToken) -> Result<Self> {
-        let mut session = Self::read(&changed.row, refresh)?;
-        if changed.is_repeated {
-            session.issued_at = Some(row::get(&changed.row, "issued_at")?);
-        }
-        Ok(session)
+        let age = if changed.is_repeated {
+            row::age(&changed.row)?
+        } else {
+            Duration::ZERO
+        };
+        Self::read(&changed.row, refresh, age)
     }
 
     /// Returns whom an access token of this session is for.
@@ -90,8 +95,9 @@ impl Session {
     }
 }
 
-/// Returns who the caller is now, or `None` when the session or the account is no longer alive.
-pub async fn authorise(connection: &Connection, principal: Principal) -> Result<Option<Actor>> {
+/// Returns who the caller is now, or `None` when the token, the session or the account is no longer alive.
+pub async fn authorise(connection: &Connection, token: Presented) -> Result<Option<Actor>> {
+    let principal = token.principal;
     let statement = format!(
         "select {USER_COLUMNS}, {PERMISSIONS_OF_USER}
         from sessions
@@ -101,11 +107,15 @@ pub async fn authorise(connection: &Connection, principal: Principal) -> Result<
           and sessions.ended_at is null
           and sessions.expires_at > now()
           and users.is_active
-          and users.deleted_at is null"
+          and users.deleted_at is null
+          and now() >= $3
+          and now() < $4"
     );
     let parameters: &[Parameter<'_>] = &[
         (&principal.session.get(), Type::UUID),
         (&principal.user.get(), Type::INT8),
+        (&token.from, Type::TIMESTAMPTZ),
+        (&token.until, Type::TIMESTAMPTZ),
     ];
     let row = connection.row("authorise", &statement, parameters).await?;
     row.map(|row| {
@@ -267,55 +277,6 @@ pub async fn record_failure(
             change,
             &[(&user, Type::INT8)],
         )
-        .await?;
-    Ok(())
-}
-
-/// Ends the session of an access token; one that has ended stays so.
-pub async fn end(connection: &Connection, origin: &Origin, principal: Principal) -> Result<()> {
-    let Principal { user, session } = principal;
-    let event = Event::new(Action::Logout, Entity::User).with_session(session);
-    let author = Author::user(user, session, origin);
-    end_as(connection, author, session, "logout", &event).await
-}
-
-/// Ends the session that a refresh token belongs to; a token that belongs to none changes nothing (RFC 7009, 2.2).
-pub async fn end_by_token(
-    connection: &Connection,
-    origin: &Origin,
-    token: &RefreshToken,
-    secret: &Secret,
-) -> Result<()> {
-    let Some(stored) = rotation::find(connection, token.session()).await? else {
-        return Ok(());
-    };
-    if !stored.is_reached_from(token, secret) {
-        return Ok(());
-    }
-    let event = Event::new(Action::Logout, Entity::User).with_session(token.session());
-    let author = Author::user(stored.user_id, token.session(), origin);
-    end_as(connection, author, token.session(), "logout", &event).await
-}
-
-async fn end_as(
-    connection: &Connection,
-    author: Author<'_>,
-    session: SessionId,
-    reason: &str,
-    event: &Event,
-) -> Result<()> {
-    let change = "change as (
-          update sessions
-          set
-            ended_at = now(),
-            end_reason = $2
-          where id = $1
-            and ended_at is null
-          returning user_id as entity_id
-        )";
-    let parameters: &[Parameter<'_>] = &[(&session.get(), Type::UUID), (&reason, Type::TEXT)];
-    connection
-        .change("end session", author, event, change, parameters)
         .await?;
     Ok(())
 }

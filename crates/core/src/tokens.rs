@@ -1,7 +1,8 @@
 //! Access tokens: compact JWTs signed with ES256 (RFC 7515, RFC 9068), read as strictly as they are written.
 //!
 //! One algorithm, one type, our own keys: a header that says anything more is refused (RFC 8725). A token that is
-//! valid says who somebody was five minutes ago at most; each request asks the database who they are now.
+//! valid says who somebody was five minutes ago at most; each request asks the database what time it is, and who they
+//! are now.
 
 use std::sync::Arc;
 
@@ -23,17 +24,28 @@ use crate::{
 
 /// How long an access token is valid.
 pub const LIFETIME: Duration = Duration::minutes(5);
-/// How far the clocks of two instances may be apart.
+/// How far the clocks of two databases may be apart, of which one takes over from the other.
 const LEEWAY: Duration = Duration::seconds(30);
 const MAX_LENGTH: usize = 4096;
 
-/// Who a valid access token says the caller is; what the caller may do now is not known yet.
+/// Who an access token says the caller is; what the caller may do now is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user.
     pub user: UserId,
     /// The session.
     pub session: SessionId,
+}
+
+/// An access token of ours. Whether it holds now is for the database to say, whose clock is the same for all instances.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented {
+    /// Who the token says the caller is.
+    pub principal: Principal,
+    /// From when on it holds.
+    pub(crate) from: OffsetDateTime,
+    /// When it holds no more.
+    pub(crate) until: OffsetDateTime,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,8 +217,8 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Returns who a token says the caller is, or `None` when it is not valid for any reason at all.
-    pub fn verify(&self, token: &str, now: OffsetDateTime) -> Option<Principal> {
+    /// Returns what a token says, or `None` when it is none of ours for any reason at all.
+    pub fn verify(&self, token: &str) -> Option<Presented> {
         if token.len() > MAX_LENGTH {
             return None;
         }
@@ -224,24 +236,30 @@ impl Tokens {
         {
             return None;
         }
-        self.accept(&decode(claims)?, now)
+        self.accept(&decode(claims)?)
     }
 
-    fn accept(&self, claims: &Claims, now: OffsetDateTime) -> Option<Principal> {
-        let now = now.unix_timestamp();
-        let leeway = LEEWAY.whole_seconds();
+    fn accept(&self, claims: &Claims) -> Option<Presented> {
         let is_ours = claims.iss == *self.issuer && claims.aud == *self.audience;
-        let is_timely = claims.iat <= now + leeway
-            && now - leeway < claims.exp
-            && claims.exp <= claims.iat.checked_add(LIFETIME.whole_seconds())?;
-        if !is_ours || !is_timely {
+        let is_short = claims.exp <= claims.iat.checked_add(LIFETIME.whole_seconds())?;
+        if !is_ours || !is_short {
             return None;
         }
-        Some(Principal {
+        let leeway = LEEWAY.whole_seconds();
+        let principal = Principal {
             user: UserId::parse(&claims.sub).ok()?,
             session: SessionId::parse(&claims.sid).ok()?,
+        };
+        Some(Presented {
+            principal,
+            from: time_of(claims.iat.checked_sub(leeway)?)?,
+            until: time_of(claims.exp.checked_add(leeway)?)?,
         })
     }
+}
+
+fn time_of(seconds: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {

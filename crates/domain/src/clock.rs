@@ -1,33 +1,19 @@
 //! The time of day as this process sees it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
-/// Tells the time. Clones share one clock, which tests can move.
+/// Tells the time of this machine, for names of files and versions.
 ///
-/// It dates access tokens only. Whatever is stored is dated by the database, whose clock all instances share.
-#[derive(Clone, Debug, Default)]
-pub struct Clock {
-    offset_seconds: Arc<AtomicI64>,
-}
+/// Nothing that is stored or checked goes by it, access tokens included: the database dates those, whose clock all
+/// instances share.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock(());
 
 impl Clock {
     /// Returns the time now, in UTC.
-    pub fn now(&self) -> OffsetDateTime {
-        let offset = Duration::seconds(self.offset_seconds.load(Ordering::Relaxed));
-        OffsetDateTime::from(SystemTime::now()) + offset
-    }
-
-    /// Moves the clock: forward, or back when negative.
-    pub fn advance(&self, by: Duration) {
-        self.offset_seconds
-            .fetch_add(by.whole_seconds(), Ordering::Relaxed);
+    pub fn now(self) -> OffsetDateTime {
+        SystemTime::now().into()
     }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use usher_core::{
     Author,
     sessions::{self, Actor},
-    tokens::Principal,
+    tokens::Presented,
 };
 use usher_domain::{Grant, Origin, User};
 
@@ -55,10 +55,10 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let principal = principal(parts, app)?;
+        let token = token(parts, app)?;
         let actor = app
             .database
-            .read(|connection| async move { sessions::authorise(&connection, principal).await })
+            .read(|connection| async move { sessions::authorise(&connection, token).await })
             .await?;
         let actor = actor.ok_or(Code::Unauthenticated)?;
         Ok(Self {
@@ -158,15 +158,15 @@ fn check<P: Grant>(actor: &Actor) -> Result<(), Problem> {
     }
 }
 
-/// Returns who the access token says the caller is (RFC 6750, section 2.1).
-pub(crate) fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+/// Returns the access token of the caller (RFC 6750, section 2.1).
+pub(crate) fn token(parts: &Parts, app: &App) -> Result<Presented, Problem> {
     if !parts.headers.contains_key(header::AUTHORIZATION) {
         let detail = "There is no header `Authorization: Bearer …` with an access token.";
         return Err(Problem::from(Code::Unauthenticated).with_detail(detail));
     }
     let token = bearer(parts).ok_or(Code::Unauthenticated)?;
     app.tokens
-        .verify(token, app.clock.now())
+        .verify(token)
         .ok_or_else(|| Code::Unauthenticated.into())
 }
 

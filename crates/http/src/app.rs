@@ -4,7 +4,6 @@ use usher_core::{
     Config, ConfigError, Database, Environment, passwords::Passwords, secret::Secret,
     tokens::Tokens,
 };
-use usher_domain::Clock;
 
 use crate::Telemetry;
 
@@ -19,8 +18,6 @@ pub struct App {
     pub secret: Secret,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
-    /// Dates access tokens.
-    pub clock: Clock,
     /// What requests did, when a collector wants to know.
     pub telemetry: Option<Telemetry>,
     environment: Environment,
@@ -31,11 +28,11 @@ pub struct App {
 impl App {
     /// Makes an instance from the environment of the process.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        Config::from_environment().map(|config| Self::new(&config, Clock::default()))
+        Config::from_environment().map(|config| Self::new(&config))
     }
 
     /// Makes an instance.
-    pub fn new(config: &Config, clock: Clock) -> Self {
+    pub fn new(config: &Config) -> Self {
         Self {
             database: config.open_database(),
             tokens: Tokens::new(
@@ -45,7 +42,6 @@ impl App {
             ),
             secret: config.secret.clone(),
             passwords: Passwords::new(config.cost.clone()),
-            clock,
             telemetry: None,
             environment: config.environment,
             health_token: config.health_token.clone(),

@@ -7,10 +7,14 @@
 //! | an older one | it was stolen, by this caller or from it: the session ends, and that is written down |
 //! | anything else | nothing happens: a guess must not end somebody's session |
 
+use time::Duration;
 use tokio_postgres::types::Type;
 use usher_domain::{Action, Entity, Event, Origin, SessionId, UserId};
 
-use super::{IDLE_DAYS, Session, end_as};
+use super::{
+    IDLE_DAYS, Session,
+    ending::{Ending, end_as},
+};
 use crate::{
     Attempt, Author, Connection, Result,
     connection::Parameter,
@@ -19,8 +23,8 @@ use crate::{
     secret::Secret,
 };
 
-/// How long the token before the one in force still gets its successor, in seconds.
-const GRACE_SECONDS: f64 = 10.0;
+/// How long the token before the one in force still gets its successor.
+const GRACE: Duration = Duration::seconds(10);
 
 /// What presenting a refresh token led to.
 pub enum Rotation {
@@ -38,7 +42,8 @@ pub(super) struct Stored {
     hash: Vec<u8>,
     counter: u32,
     is_alive: bool,
-    is_in_grace: bool,
+    /// How long ago the token in force was given.
+    age: Duration,
     row: tokio_postgres::Row,
 }
 
@@ -70,21 +75,13 @@ pub async fn rotate(
     match stored.counter.wrapping_sub(presented.counter()) {
         // In force, but another condition was not met: the account is inactive, or a rotation was just undone.
         0 => Ok(Rotation::Refused),
-        1 if stored.is_in_grace => {
-            let session = Session::read(&stored.row, presented.successor(secret))?;
+        1 if stored.age < GRACE => {
+            let session = Session::read(&stored.row, presented.successor(secret), stored.age)?;
             Ok(Rotation::Renewed(Box::new(session)))
         }
         _ => {
-            let event =
-                Event::new(Action::RefreshReuse, Entity::User).with_session(presented.session());
-            end_as(
-                connection,
-                Author::nobody(origin),
-                presented.session(),
-                "theft",
-                &event,
-            )
-            .await?;
+            let author = Author::nobody(origin);
+            end_as(connection, author, presented.session(), Ending::Theft).await?;
             Ok(Rotation::Reused)
         }
     }
@@ -144,18 +141,18 @@ pub(super) async fn find(connection: &Connection, id: SessionId) -> Result<Optio
           sessions.refresh_hash,
           sessions.refresh_counter,
           sessions.created_at as authenticated_at,
+          sessions.refreshed_at as issued_at,
+          extract(epoch from now() - sessions.refreshed_at)::double precision as age,
           sessions.ended_at is null
             and sessions.expires_at > now()
             and users.is_active
-            and users.deleted_at is null as is_alive,
-          sessions.refreshed_at > now() - make_interval(secs => $2) as is_in_grace
+            and users.deleted_at is null as is_alive
         from sessions
         join users on users.id = sessions.user_id
         where sessions.id = $1"
     );
-    let parameters: &[Parameter<'_>] = &[(&id.get(), Type::UUID), (&GRACE_SECONDS, Type::FLOAT8)];
     let row = connection
-        .row("find session", &statement, parameters)
+        .row("find session", &statement, &[(&id.get(), Type::UUID)])
         .await?;
     row.map(|row| {
         let counter: i32 = row::get(&row, "refresh_counter")?;
@@ -164,7 +161,7 @@ pub(super) async fn find(connection: &Connection, id: SessionId) -> Result<Optio
             hash: row::get(&row, "refresh_hash")?,
             counter: u32::try_from(counter).unwrap_or_default(),
             is_alive: row::get(&row, "is_alive")?,
-            is_in_grace: row::get(&row, "is_in_grace")?,
+            age: row::age(&row)?,
             row,
         })
     })

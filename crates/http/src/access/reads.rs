@@ -7,12 +7,12 @@ use http::request::Parts;
 use usher_core::{
     Connection, Result as CoreResult, replica,
     sessions::{self, Actor},
-    tokens::Principal,
+    tokens::Presented,
     users::{self, Subject},
 };
 use usher_domain::{Grant, Origin, UserId};
 
-use super::{Access, check, describe, describe_user_id, principal};
+use super::{Access, check, describe, describe_user_id, token};
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Reads<P> {
     app: App,
-    principal: Principal,
+    token: Presented,
     /// Where the request comes from.
     pub origin: Origin,
     permission: PhantomData<P>,
@@ -39,11 +39,11 @@ impl<P: Grant> Reads<P> {
     where
         F: Future<Output = CoreResult<T>>,
     {
-        let principal = self.principal;
+        let token = self.token;
         let both = |connection: Arc<Connection>| {
             let data = data(Arc::clone(&connection));
             async move {
-                match tokio::join!(sessions::authorise(&connection, principal), data) {
+                match tokio::join!(sessions::authorise(&connection, token), data) {
                     // The connection ended between the two.
                     (Ok(_), Err(error)) if error.is_closed() => Err(error),
                     (actor, data) => Ok((actor?, data)),
@@ -64,13 +64,13 @@ impl<P: Grant> Reads<P> {
     where
         F: Future<Output = CoreResult<T>>,
     {
-        let (database, principal) = (&self.app.database, self.principal);
+        let (database, token) = (&self.app.database, self.token);
         let Some(replica) = database.replica() else {
             return self.read(data).await;
         };
         let check = |connection: Arc<Connection>| async move {
             let (actor, standing) = tokio::join!(
-                sessions::authorise(&connection, principal),
+                sessions::authorise(&connection, token),
                 replica::standing(&connection)
             );
             Ok((actor?, standing))
@@ -92,7 +92,7 @@ impl<P: Grant> FromRequestParts<App> for Reads<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         Ok(Self {
-            principal: principal(parts, app)?,
+            token: token(parts, app)?,
             app: app.clone(),
             origin: origin::origin(parts),
             permission: PhantomData,

@@ -12,7 +12,7 @@ use usher_core::{
     Connection,
     refresh::RefreshToken,
     sessions::{self, LoginFailure, Rotation, Session, SignIn},
-    tokens::{self, Principal},
+    tokens::{self, Presented},
     users::{self, Credentials},
 };
 use usher_domain::{Action, Email, PasswordAttempt};
@@ -170,14 +170,16 @@ async fn prolong(
 async fn sign_out(
     State(app): State<App>,
     From(origin): From,
-    OptionalToken(principal): OptionalToken,
+    OptionalToken(token): OptionalToken,
     _: Query<Nothing>,
     OptionalBody(form): OptionalBody<Refresh>,
 ) -> Result<Done, Problem> {
-    match (principal, form) {
-        (Some(principal), None) => {
+    match (token, form) {
+        (Some(token), None) => {
             let connection = app.database.connection().await?;
-            sessions::end(&connection, &origin, principal).await?;
+            if !sessions::end(&connection, &origin, token).await? {
+                return Err(Code::Unauthenticated.into());
+            }
         }
         (None, Some(form)) => {
             if let Some(token) = RefreshToken::parse(&form.refresh_token) {
@@ -200,13 +202,13 @@ async fn keys(State(app): State<App>, _: Query<Nothing>) -> Result<Keys, Problem
 }
 
 fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
-    let now = app.clock.now();
     // An answer that is given again gives no more than the first one did.
-    let issued_at = session.issued_at.unwrap_or(now);
-    let access_token =
-        app.tokens
-            .issue(session.principal(), session.authenticated_at, issued_at)?;
-    let expires_in = tokens::LIFETIME - (now - issued_at);
+    let access_token = app.tokens.issue(
+        session.principal(),
+        session.authenticated_at,
+        session.issued_at,
+    )?;
+    let expires_in = tokens::LIFETIME - session.age;
     Ok(Shown::new(SessionView {
         access_token,
         token_type: "Bearer",
@@ -220,14 +222,14 @@ fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
 
 /// The access token of the caller, who may have none; a bad one is refused. Its session may have ended: who signs out
 /// again, since the answer was lost, is signed out.
-struct OptionalToken(Option<Principal>);
+struct OptionalToken(Option<Presented>);
 
 impl FromRequestParts<App> for OptionalToken {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         if parts.headers.contains_key(header::AUTHORIZATION) {
-            return access::principal(parts, app).map(Some).map(Self);
+            return access::token(parts, app).map(Some).map(Self);
         }
         Ok(Self(None))
     }
