@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
 use usher_tests::{
     TestApp, Wire,
-    processes::{Client, Instance, flow},
+    processes::{Client, Instance, flow, function},
 };
 
-use crate::{programs::function, server};
+use crate::server;
 
 /// Longer than the connections of an unused pool are kept.
 const LONG: Duration = Duration::from_secs(31);

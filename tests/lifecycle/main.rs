@@ -10,7 +10,6 @@ mod bouncer;
 mod freeze;
 mod idle;
 mod pooler;
-mod programs;
 mod server;
 mod stop;
 mod tls;

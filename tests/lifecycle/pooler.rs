@@ -3,9 +3,12 @@
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, error::SqlState};
-use usher_tests::{PASSWORD, TestApp, connect, processes::flow};
+use usher_tests::{
+    PASSWORD, TestApp, connect,
+    processes::{Plain, flow, process::settings},
+};
 
-use crate::{bouncer::Bouncer, programs::Plain, server};
+use crate::{bouncer::Bouncer, server};
 
 /// Connects to the pooler as the product does, but without its care.
 async fn careless(bouncer: &Bouncer, t: &TestApp) -> Client {
@@ -19,7 +22,7 @@ async fn careless(bouncer: &Bouncer, t: &TestApp) -> Client {
 async fn the_whole_flow_works_through_a_pooler() {
     let server = server::plain().await;
     let (bouncer, database) = (Bouncer::start(server, 50).await, server.database().await);
-    let plain = Plain::start("behind-pgbouncer", &bouncer.url(&database, "")).await;
+    let plain = Plain::start("behind-pgbouncer", &settings(&bouncer.url(&database, ""))).await;
     flow::run(&plain.client(), "127.0.0.1").await;
     let status = plain.process.stop();
     assert!(status.success(), "{status}");

@@ -6,13 +6,10 @@ use serde_json::json;
 use tokio::task::block_in_place;
 use usher_tests::{
     TestApp,
-    processes::{Client, client::Answer, flow},
+    processes::{Client, Plain, client::Answer, flow, function, process::settings},
 };
 
-use crate::{
-    programs::{Plain, function},
-    server,
-};
+use crate::server;
 
 /// Well below the ten seconds that a function waits for another request.
 const SOON: Duration = Duration::from_secs(5);
@@ -66,7 +63,7 @@ async fn a_function_that_waits_for_another_request_ends_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_listener_finishes_what_it_has_begun() {
     let (t, url) = database().await;
-    let plain = Plain::start("stopped-plain", &url).await;
+    let plain = Plain::start("stopped-plain", &settings(&url)).await;
     let client = plain.client();
     let terminate = || plain.process.signal(rustix::process::Signal::TERM);
     let answer = change_while(&t, &client, terminate).await;

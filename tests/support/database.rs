@@ -28,8 +28,7 @@ pub async fn migrated(migrations: &Migrations) -> TestDatabase {
 }
 
 async fn clone(cluster: &Cluster, migrations: &Migrations) -> TestDatabase {
-    // The second part changes when the people do.
-    let name = format!("{}_people_1", migrations.fingerprint());
+    let name = name_with_people(migrations);
     let template = cluster
         .template(&name, |url| async move { fill(migrations, &url).await })
         .await
@@ -37,7 +36,13 @@ async fn clone(cluster: &Cluster, migrations: &Migrations) -> TestDatabase {
     template.create().await.unwrap()
 }
 
-async fn fill(migrations: &Migrations, url: &str) -> Result<(), usher_migrate::Error> {
+/// Returns a name for databases with everybody in them; it changes when the schema or the people do.
+pub fn name_with_people(migrations: &Migrations) -> String {
+    format!("{}_people_1", migrations.fingerprint())
+}
+
+/// Deploys the migrations into an empty database, and lets everybody move in.
+pub async fn fill(migrations: &Migrations, url: &str) -> Result<(), usher_migrate::Error> {
     let mut client = connect(url).await;
     migrations
         .deploy(&mut client, DeployOptions::default())

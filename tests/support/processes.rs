@@ -4,7 +4,9 @@ pub mod client;
 pub mod flow;
 pub mod instance;
 pub mod process;
+mod programs;
 
 pub use client::Client;
 pub use instance::Instance;
 pub use process::Process;
+pub use programs::{Plain, function};

@@ -7,43 +7,51 @@ use std::{
     sync::OnceLock,
 };
 
-use usher_tests::{
-    processes::{
-        Client, Instance, Process,
-        process::{free_address, run, settings, target},
-    },
-    repository,
+use super::{
+    Client, Instance, Process,
+    process::{free_address, run, settings, target},
 };
+use crate::repository;
 
 /// Starts the function that serves all paths, as Vercel does it.
-pub(crate) fn function(name: &str, database_url: &str) -> Instance {
+pub fn function(name: &str, database_url: &str) -> Instance {
     let program = built().join("usher-all");
     Instance::start(&program, name, &settings(database_url))
 }
 
 /// A whole API on a plain listener.
-pub(crate) struct Plain {
-    pub(crate) process: Process,
+pub struct Plain {
+    /// The process.
+    pub process: Process,
     address: SocketAddr,
 }
 
 impl Plain {
-    /// Starts `usher serve`.
-    pub(crate) async fn start(name: &str, database_url: &str) -> Self {
-        let address = free_address();
+    /// Starts `usher serve` with this environment.
+    pub async fn start(name: &str, settings: &[(&str, String)]) -> Self {
+        Self::start_at(free_address(), name, settings).await
+    }
+
+    /// Starts `usher serve` with this environment, at an address of this machine.
+    pub async fn start_at(address: SocketAddr, name: &str, settings: &[(&str, String)]) -> Self {
         let mut command = Command::new(built().join("usher"));
         let port = address.port().to_string();
         command
             .args(["serve", "--host", "127.0.0.1", "--port", &port])
             .env_clear()
-            .envs(settings(database_url));
+            .envs(settings.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start(&mut command, name);
         process.listens(address).await;
         Self { process, address }
     }
 
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns somebody who sends requests to it.
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::new(self.address, "")
     }
 }
@@ -59,7 +67,7 @@ fn built() -> &'static Path {
             .args(["-p", "usher-function", "-p", "usher-cli"])
             .current_dir(repository())
             .env("CARGO_TARGET_DIR", target());
-        run(&mut compile, "lifecycle-compile");
+        run(&mut compile, "compile");
         target().join("debug")
     })
 }
