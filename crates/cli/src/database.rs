@@ -42,7 +42,7 @@ pub(crate) struct Choice {
 }
 
 /// A connection string, and where it was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// The variable or option that it came from.
     pub(crate) variable: &'static str,

@@ -1,4 +1,4 @@
-//! The `usher` command: develops, serves, migrates, backs up, maintains, seeds and checks.
+//! The `usher` command: develops, serves, migrates, backs up, maintains, measures, seeds and checks.
 //!
 //! Each command is a module with its arguments and one function that runs it. What several need lies beside them:
 //! where the checkout, the data folder and the database are, how a process is told to stop, how a reader is told.
@@ -26,6 +26,7 @@ mod maintain;
 mod migrate;
 mod output;
 mod own_database;
+mod perf;
 mod pooler;
 mod scratch;
 mod secrets;
@@ -38,7 +39,7 @@ mod studio;
 /// How long the work of other threads may take after the end, such as a server that is just starting.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// User management on Postgres: develop, serve, migrate, back up, maintain, seed and check it.
+/// User management on Postgres: develop, serve, migrate, back up, maintain, measure, seed and check it.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version)]
 #[command(after_help = "Example:\n  usher dev\n  usher help migrate deploy")]
@@ -56,6 +57,7 @@ enum Command {
     #[command(subcommand)]
     Backup(backup::Command),
     Maintain(maintain::Arguments),
+    Perf(perf::Arguments),
     Studio(studio::Arguments),
     Seed(seed::Arguments),
     Generate(generate::Arguments),
@@ -72,6 +74,7 @@ impl Command {
                 | Self::Migrate(_)
                 | Self::Backup(_)
                 | Self::Maintain(_)
+                | Self::Perf(_)
                 | Self::Studio(_)
                 | Self::Seed(_)
                 | Self::Doctor(_)
@@ -106,6 +109,7 @@ fn run(command: Command, started: Instant) -> Result<ExitCode> {
             Command::Migrate(command) => migrate::run(&command).await,
             Command::Backup(command) => backup::run(&command).await,
             Command::Maintain(arguments) => maintain::run(&arguments).await,
+            Command::Perf(arguments) => perf::run(&arguments).await,
             Command::Studio(arguments) => studio::run(&arguments).await,
             Command::Seed(arguments) => seed::run(&arguments).await,
             Command::Generate(arguments) => generate::run(&arguments),

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use tokio::{runtime, sync::OnceCell, task::spawn_blocking};
 use tokio_postgres::{Client, types::Type};
-use usher_devdb::{Cluster, throw_away_cluster};
+use usher_devdb::{Cluster, throw_away_cluster_with};
 use usher_domain::Clock;
 
 use crate::{database::Target, environment::variable, output::tell};
@@ -30,7 +30,7 @@ const DAY: i64 = 24 * 60 * 60;
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 
 /// Where a scratch database is made.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ShadowChoice {
     /// Makes the scratch database on this server, beside the database named, instead of on a server that is started for
     /// it and thrown away; `SHADOW_DATABASE_URL` does the same. Its role has to be allowed to create databases.
@@ -59,9 +59,17 @@ impl ShadowChoice {
 impl Scratch {
     /// Makes the database: on the server that was chosen, or else on one that ends with this process.
     pub(crate) async fn create(choice: &ShadowChoice) -> Result<Self> {
+        Self::create_with(choice, &[]).await
+    }
+
+    /// Makes the database; when a server has to be started for it, then with these settings besides the usual ones.
+    pub(crate) async fn create_with(
+        choice: &ShadowChoice,
+        settings: &'static [&'static str],
+    ) -> Result<Self> {
         let (variable, text) = match choice.given() {
             Some(given) => given,
-            None => ("the throw-away server", throw_away().await?),
+            None => ("the throw-away server", throw_away(settings).await?),
         };
         let server = read(variable, &text)?;
         let Some(client) = server
@@ -179,10 +187,10 @@ impl Drop for Scratch {
 }
 
 /// Starts the server of this process, or finds it started, and returns its connection string.
-async fn throw_away() -> Result<String> {
+async fn throw_away(settings: &'static [&'static str]) -> Result<String> {
     let start = || async {
         tell("starting a server for a scratch database");
-        let started = spawn_blocking(|| throw_away_cluster(&tell)).await;
+        let started = spawn_blocking(|| throw_away_cluster_with(settings, &tell)).await;
         started
             .context("the start of the server was given up")?
             .with_context(|| {
@@ -256,64 +264,4 @@ fn quote(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_database_of_the_same_server_is_named() {
-        for (text, expected) in [
-            ("postgres://u:p@h:1/app", "postgres://u:p@h:1/x"),
-            ("postgres://u@h", "postgres://u@h/x"),
-            (
-                "'postgresql://u@%2Ftmp%2Fs/app?sslmode=require&dbname=y&options=-c%20a=b'",
-                "postgresql://u@%2Ftmp%2Fs/x?sslmode=require&options=-c%20a=b",
-            ),
-            (
-                "postgres://u@a:1,b:2/app?dbname=y",
-                "postgres://u@a:1,b:2/x",
-            ),
-        ] {
-            assert_eq!(beside(text, "x"), expected);
-        }
-    }
-
-    #[test]
-    fn only_an_old_scratch_database_is_left_over() {
-        let now = 2 * DAY;
-        assert!(is_left_over("usher_scratch_1000_00ff", now));
-        assert!(!is_left_over(&format!("usher_scratch_{DAY}_00ff"), now));
-        for other in ["usher", "usher_scratch_1000", "usher_scratch_x_00ff"] {
-            assert!(!is_left_over(other, now), "{other}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_database_is_empty_and_dropped_with_its_roles_even_after_an_error() {
-        let choice = ShadowChoice { shadow_url: None };
-        let roles = [format!("usher_role_{:016x}", random())];
-        let mut scratch = Scratch::create(&choice).await.unwrap();
-        assert!(scratch.major() >= 13);
-        let client = scratch.connect().await.unwrap();
-        scratch.ensure_roles(&client, &roles).await.unwrap();
-        let grant = format!("create table t (id int); grant select on t to {}", roles[0]);
-        client.batch_execute(&grant).await.unwrap();
-        let server = read("the throw-away server", &throw_away().await.unwrap()).unwrap();
-        let admin = server.connect().await.unwrap();
-        let left = "select (select count(*) from pg_database where datname = $1)
-            + (select count(*) from pg_roles where rolname = $2) as number";
-        let name = scratch.name.clone();
-        let parameters = [(&name as _, Type::TEXT), (&roles[0] as _, Type::TEXT)];
-        let count = async || -> i64 {
-            let row = admin.query_typed_one(left, &parameters).await.unwrap();
-            row.get("number")
-        };
-        assert_eq!(count().await, 2);
-        let failed: Result<()> = async move {
-            let _scratch = scratch;
-            bail!("something went wrong")
-        }
-        .await;
-        assert!(failed.is_err());
-        assert_eq!(count().await, 0);
-    }
-}
+mod tests;

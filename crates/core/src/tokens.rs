@@ -48,6 +48,17 @@ pub struct Presented {
     pub(crate) until: OffsetDateTime,
 }
 
+impl Presented {
+    /// Returns what a token says that is issued at this time: for whoever asks from within, without one.
+    pub fn issued(principal: Principal, at: OffsetDateTime) -> Self {
+        Self {
+            principal,
+            from: at - LEEWAY,
+            until: at + LIFETIME + LEEWAY,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {

@@ -23,6 +23,8 @@ mod maintain;
 #[cfg(test)]
 mod migrate;
 #[cfg(test)]
+mod perf;
+#[cfg(test)]
 mod proofs;
 #[cfg(test)]
 mod seed;
