@@ -58,10 +58,6 @@ impl Bench {
             measurement.budget.times(self.factor),
             judged_at,
         );
-        measured.refusal = task.refusal();
-        if measured.refusal.is_some() {
-            return Ok(measured);
-        }
         if !self.is_durable {
             measured.budget.ratio = None;
         }

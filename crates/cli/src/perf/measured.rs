@@ -23,8 +23,6 @@ pub(super) struct Measured {
     /// What one connection takes in the lower quartile, measured by what the bare statements take.
     pub(super) ratio: Option<f64>,
     pub(super) plan: Option<Plan>,
-    /// Why this build does not do this at all.
-    pub(super) refusal: Option<String>,
     /// What is over the budget, in words.
     pub(super) over: Vec<String>,
 }
@@ -48,7 +46,6 @@ impl Measured {
             bare: None,
             ratio: None,
             plan: None,
-            refusal: None,
             over: Vec::new(),
         }
     }

@@ -103,16 +103,6 @@ impl Task {
         }
     }
 
-    /// Returns why this build refuses the calls, when it does.
-    pub(super) fn refusal(self) -> Option<String> {
-        match self {
-            Self::Search(term, _) => SearchTerm::parse(term.text())
-                .err()
-                .map(|invalid| invalid.to_string()),
-            _ => None,
-        }
-    }
-
     /// Prepares a call.
     pub(super) async fn job(
         self,

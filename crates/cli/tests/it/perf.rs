@@ -77,10 +77,8 @@ fn calls_are_reported_for_programs_and_as_a_page_of_its_own() {
         (&update["plan"], &update["budget"]["ratio"]),
         (&Value::Null, &Value::Null)
     );
-    let refusal = measurement(&report, "search, one letter")["refusal"]
-        .as_str()
-        .unwrap();
-    assert!(refusal.contains("at least 2"), "{refusal}");
+    let one_letter = &measurement(&report, "search, one letter")["plan"];
+    assert!(one_letter["rows"].as_u64().unwrap() > 0, "{one_letter}");
 
     check_page(
         &fs::read_to_string(folder.path().join("perf.html")).unwrap(),

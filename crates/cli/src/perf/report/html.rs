@@ -95,19 +95,11 @@ fn calls(page: &mut String, all: &[Measured]) {
     }
 }
 
-/// Writes what is over its budget or refused, an item each.
+/// Writes what is over its budget, an item each.
 fn reasons(all: &[Measured]) -> Vec<String> {
     let said = all.iter().flat_map(|measured| {
-        let refusals = measured
-            .refusal
-            .iter()
-            .map(|refusal| format!("refused: {refusal}"));
-        let over = measured
-            .over
-            .iter()
-            .map(|over| format!("over budget: {over}"));
-        over.chain(refusals)
-            .map(|reason| format!("{}: {reason}", measured.name))
+        let over = measured.over.iter();
+        over.map(|over| format!("{}: over budget: {over}", measured.name))
     });
     said.map(|reason| format!("<li>{}</li>\n", escaped(&reason)))
         .collect()

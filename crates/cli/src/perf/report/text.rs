@@ -61,10 +61,6 @@ fn table(all: &[Measured]) -> String {
         "budget of p99"
     );
     for measured in all {
-        if let Some(refusal) = &measured.refusal {
-            let _ = writeln!(text, "{:<46} refused: {refusal}", measured.name);
-            continue;
-        }
         let level = measured.judged();
         let times = level.and_then(|level| level.times);
         let [p50, p95, p99] = [
