@@ -140,13 +140,16 @@ impl TestApp {
         self.client.query_one(statement, &[]).await.unwrap().get(0)
     }
 
-    /// Returns how the database would run a statement with these values.
+    /// Returns how the database would run a statement with these values for the functions, whom policies apply to.
     pub async fn explain(&self, statement: &str, values: &[&str]) -> String {
         let values: Vec<_> = values.iter().map(|value| format!("'{value}'")).collect();
-        self.execute(&format!("deallocate all; prepare explained as {statement}"))
-            .await;
+        self.execute(&format!(
+            "deallocate all; set role usher_app; prepare explained as {statement}"
+        ))
+        .await;
         let explain = format!("explain execute explained ({})", values.join(", "));
         let lines = self.client.simple_query(&explain).await.unwrap();
+        self.execute("reset role").await;
         let text = lines.iter().filter_map(|line| match line {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
