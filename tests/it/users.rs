@@ -110,6 +110,31 @@ async fn every_bad_value_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_password_that_is_tried_first_is_refused() {
+    let t = TestApp::start().await;
+    for (password, fault) in [
+        ("Password1234567890password", None),
+        ("PASSWORDpassword", Some("/password too-common")),
+        ("Ada Lovelace 1815", Some("/password too-personal")),
+        ("lovelace@example.org", Some("/password too-personal")),
+        ("Ada sees 7 birds", None),
+    ] {
+        let new = json!({ "name": "Ada Lovelace", "email": "lovelace@example.org", "password": password });
+        let answer = t.admin().post("/api/users", new).await;
+        match fault {
+            Some(fault) => assert_eq!(answer.faults(), [fault], "{password}"),
+            None => {
+                let user = answer.expect(201);
+                t.admin()
+                    .delete(&format!("/api/users/{}", user["id"]))
+                    .await
+                    .expect(204);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_role_is_refused_by_the_database() {
     let t = TestApp::start().await;
     let answer = t

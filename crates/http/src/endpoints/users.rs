@@ -22,6 +22,7 @@ use crate::{
     access::{May, Named, Reads, Target},
     answer::{Created, Done, Listed, Shown, Timestamp, view},
     input::{Fields, IfMatch, Key, Nothing, Nullable, Query, Repeatable, Seen, form, open_cursor},
+    problem::Place,
 };
 
 pub(crate) fn collection() -> Operations {
@@ -212,7 +213,14 @@ async fn create(
         return Err(Problem::lacks(Permission::RolesGrant));
     }
     let password = match form.password {
-        Some(password) => Some(app.passwords.hash(password).await?),
+        Some(password) => {
+            password
+                .check_owner(&form.name, &form.email)
+                .map_err(|invalid| {
+                    Problem::invalid_at(Place::Pointer("/password".to_owned()), invalid)
+                })?;
+            Some(app.passwords.hash(password).await?)
+        }
         None => None,
     };
     let new = NewUser {
