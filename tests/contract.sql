@@ -33,6 +33,14 @@ deallocate contract;
 prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea, _text) as with change as ( update users set is_active = false, deleted_at = now(), version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $13) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $11, $12, to_jsonb(change) from change ) select change.* from change;
 deallocate contract;
 
+-- end all sessions
+prepare contract (int8, uuid, int8, text, text, jsonb, inet, text, text, uuid, _text) as with ended as ( update sessions set ended_at = now(), end_reason = 'revoked' where user_id = $1 and id is distinct from $2 and ended_at is null ), change as ( select $1::bigint as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
+deallocate contract;
+
+-- end one session
+prepare contract (uuid, int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update sessions set ended_at = now(), end_reason = 'revoked' where id = $1 and user_id = $2 and ended_at is null and expires_at > now() returning user_id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
+deallocate contract;
+
 -- end session
 prepare contract (uuid, text, timestamptz, timestamptz, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update sessions set ended_at = now(), end_reason = $2 where id = $1 and ended_at is null and now() >= coalesce($3, now()) and now() < coalesce($4, 'infinity') returning user_id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $5, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change ) select change.* from change;
 deallocate contract;
@@ -67,6 +75,10 @@ deallocate contract;
 
 -- find subject
 prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from users where id = $1 and deleted_at is null;
+deallocate contract;
+
+-- find user
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $1 and deleted_at is null;
 deallocate contract;
 
 -- insert user
@@ -111,6 +123,10 @@ deallocate contract;
 
 -- list roles
 prepare contract as select name, description, permissions, is_built_in from roles order by name;
+deallocate contract;
+
+-- list sessions
+prepare contract (int8, int4, int8) as select id, created_at, refreshed_at as last_seen_at, least(expires_at, refreshed_at + make_interval(days => $2)) as expires_at, ip, user_agent from sessions where user_id = $1 and ended_at is null and expires_at > now() and refreshed_at > now() - make_interval(days => $2) order by refreshed_at desc, id limit $3;
 deallocate contract;
 
 -- list users
@@ -214,7 +230,7 @@ prepare contract (uuid, bytea, bytea, int4, int8, text, text, jsonb, inet, text,
 deallocate contract;
 
 -- run maintenance
-prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as select analyzed, partitions, dropped, forgotten, remaining from run_maintenance($1, $2, $3, $4, $5, $6, $7, $8);
+prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as select analyzed, partitions, dropped, forgotten, sessions, remaining from run_maintenance($1, $2, $3, $4, $5, $6, $7, $8);
 deallocate contract;
 
 -- search users

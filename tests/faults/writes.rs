@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 8] = [
+pub(crate) const ALL: [Write; 11] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -22,6 +22,9 @@ pub(crate) const ALL: [Write; 8] = [
     Write::SignIn,
     Write::Refresh,
     Write::SignOut,
+    Write::EndOther,
+    Write::EndOthers,
+    Write::EndAll,
 ];
 
 /// An operation that writes.
@@ -35,6 +38,9 @@ pub(crate) enum Write {
     SignIn,
     Refresh,
     SignOut,
+    EndOther,
+    EndOthers,
+    EndAll,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -57,6 +63,9 @@ impl Write {
             Self::SignIn => ("POST", "/api/auth/login"),
             Self::Refresh => ("POST", "/api/auth/refresh"),
             Self::SignOut => ("POST", "/api/auth/logout"),
+            Self::EndOther => ("DELETE", "/api/me/sessions/{session_id}"),
+            Self::EndOthers => ("DELETE", "/api/me/sessions"),
+            Self::EndAll => ("DELETE", "/api/users/{user_id}/sessions"),
         }
     }
 
@@ -64,7 +73,7 @@ impl Write {
     fn status(self) -> u16 {
         match self {
             Self::Create => 201,
-            Self::Remove | Self::SignOut => 204,
+            Self::Remove | Self::SignOut | Self::EndOther | Self::EndOthers | Self::EndAll => 204,
             _ => 200,
         }
     }
@@ -85,10 +94,22 @@ impl Write {
         };
         let credentials = json!({ "email": email, "password": PASSWORD });
         let sign_in = Ask::post("/api/auth/login", credentials);
-        let session = if matches!(self, Self::ChangeOwn | Self::Refresh | Self::SignOut) {
+        let needs_another = matches!(self, Self::EndOther | Self::EndOthers);
+        let needs_session = needs_another
+            || matches!(
+                self,
+                Self::ChangeOwn | Self::Refresh | Self::SignOut | Self::EndAll
+            );
+        let session = if needs_session {
             sign_in.to(at).await.expect(200)
         } else {
             Value::Null
+        };
+        let another = if needs_another {
+            sign_in.to(at).await.expect(200);
+            newest_session(client, user).await
+        } else {
+            String::new()
         };
         let own = session["accessToken"].as_str().unwrap_or_default();
         let admin = stage.token(Person::Admin);
@@ -112,6 +133,9 @@ impl Write {
                 Ask::post("/api/auth/refresh", token)
             }
             Self::SignOut => Ask::post("/api/auth/logout", json!({})).with_token(own),
+            Self::EndOther => Ask::delete(&format!("/api/me/sessions/{another}")).with_token(own),
+            Self::EndOthers => Ask::delete("/api/me/sessions").with_token(own),
+            Self::EndAll => Ask::delete(&format!("{path}/sessions")).with_token(&admin),
         };
         Prepared {
             write: self,
@@ -180,7 +204,7 @@ impl Prepared {
             Write::Refresh => {
                 "select sum(refresh_counter) from sessions join users on users.id = user_id where email = $1"
             }
-            Write::SignOut => {
+            Write::SignOut | Write::EndOther | Write::EndOthers | Write::EndAll => {
                 "select count(*) from sessions join users on users.id = user_id where email = $1 and ended_at is not null"
             }
         };
@@ -202,6 +226,13 @@ impl Prepared {
 async fn move_in(client: &Client, email: &str) -> i64 {
     let statement = "insert into users (name, email, password) select 'New', $1, password from users where id = 4 returning id";
     client.query_one(statement, &[&email]).await.unwrap().get(0)
+}
+
+/// Returns the session that a user began last.
+async fn newest_session(client: &Client, user: i64) -> String {
+    let statement =
+        "select id::text from sessions where user_id = $1 order by created_at desc limit 1";
+    client.query_one(statement, &[&user]).await.unwrap().get(0)
 }
 
 #[test]

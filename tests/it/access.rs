@@ -18,7 +18,9 @@ const METHODS: [Method; 5] = [
 ];
 
 async fn call(caller: &Caller, method: &Method, path: &str) -> u16 {
-    let path = path.replace("{user_id}", "4");
+    let path = path
+        .replace("{user_id}", "4")
+        .replace("{session_id}", &Person::Member.session().to_string());
     match *method {
         Method::GET | Method::DELETE => caller.request_without_body(method, &path).await.status(),
         // No field of any form: whoever may do it at all is told what is missing.

@@ -42,6 +42,12 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
                 .put("/api/users/4/roles", json!({ "roles": ["auditor"] }))
                 .await
         }
+        ("DELETE", "/api/me/sessions") => t.member().delete(path).await,
+        ("DELETE", "/api/me/sessions/{session_id}") => {
+            let path = format!("/api/me/sessions/{}", Person::Member.session());
+            t.member().delete(&path).await
+        }
+        ("DELETE", "/api/users/{user_id}/sessions") => admin.delete("/api/users/4/sessions").await,
         ("GET", "/api/audit-logs") => t.caller(Person::Auditor).get(path).await,
         ("GET", "/api/cron/maintain") => t.scheduler().get(path).await,
         _ => panic!("{method} {path} has no success here: add one"),
@@ -62,6 +68,11 @@ fn payload(method: &Method, path: &str) -> Option<Value> {
             "after": { "email": "new@example.com", "isActive": false },
         })),
         ("DELETE", "/api/users/{user_id}") => Some(json!({ "before": member })),
+        ("DELETE", "/api/me/sessions") => Some(json!({ "sessions": "others" })),
+        ("DELETE", "/api/me/sessions/{session_id}") => {
+            Some(json!({ "sessionId": Person::Member.session() }))
+        }
+        ("DELETE", "/api/users/{user_id}/sessions") => Some(json!({ "sessions": "all" })),
         ("PUT", "/api/users/{user_id}/roles") => {
             Some(json!({ "before": { "roles": ["user"] }, "after": { "roles": ["auditor"] } }))
         }

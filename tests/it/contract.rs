@@ -150,6 +150,15 @@ async fn visit_everything(t: &TestApp) {
         )
         .await
         .expect(204);
+    let own = admin.get("/api/me/sessions").await.expect(200);
+    assert_eq!(own["data"][0]["isCurrent"], true);
+    admin.delete("/api/me/sessions").await.expect(204);
+    let helper = t.caller(Person::Helper);
+    let session = format!("/api/me/sessions/{}", Person::Helper.session());
+    helper.delete(&session).await.expect(204);
+    let sessions = format!("/api/users/{id}/sessions");
+    admin.get(&sessions).await.expect(200);
+    admin.delete(&sessions).await.expect(204);
     send_twice(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
     t.scheduler().get("/api/cron/maintain").await.expect(200);

@@ -103,6 +103,8 @@ fn a_file_of_a_function_only_names_its_route() {
         let expected = match path {
             "users/[user_id].rs" => "USER".to_owned(),
             "users/[user_id]/roles.rs" => "USER_ROLES".to_owned(),
+            "users/[user_id]/sessions.rs" => "USER_SESSIONS".to_owned(),
+            "me/sessions/[session_id].rs" => "ME_SESSION".to_owned(),
             other => other
                 .trim_end_matches(".rs")
                 .replace(['/', '-'], "_")

@@ -32,6 +32,7 @@ mod repeated_changes;
 mod roles;
 mod round_trips;
 mod search;
+mod sessions;
 mod sources;
 mod users;
 mod users_list;

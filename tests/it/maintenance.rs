@@ -273,6 +273,23 @@ async fn idempotency_keys_are_forgotten_after_their_day() {
 }
 
 #[tokio::test]
+async fn sessions_that_are_long_over_are_removed() {
+    let t = start().await;
+    let before = t.count("select count(*) from sessions").await;
+    t.execute(
+        "insert into sessions (id, user_id, refresh_hash, created_at, expires_at)
+        select gen_random_uuid(), 4, sha256('r'), now() - interval '80 days', now() - make_interval(days => days)
+        from unnest(array[1, 29, 31, 50]) as days",
+    )
+    .await;
+    let done = t.scheduler().get(PATH).await.expect(200);
+    assert_eq!(done["sessions"], 2);
+    assert_eq!(entry(&t).await["payload"]["sessions"], 2);
+    let after = t.count("select count(*) from sessions").await;
+    assert_eq!(after, before + 2);
+}
+
+#[tokio::test]
 async fn two_calls_at_once_do_the_work_once() {
     let t = start().await;
     counted(

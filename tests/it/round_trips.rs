@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use usher_domain::Action;
 use usher_http::{Operation, access::Access, routes};
-use usher_tests::{Answer, PASSWORD, TestApp, Wire, repository};
+use usher_tests::{Answer, PASSWORD, Person, TestApp, Wire, repository};
 
 use crate::access::bless;
 
@@ -41,6 +41,12 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
         ("POST", "/api/auth/login") => anonymous.sign_in("admin@example.com", PASSWORD).await,
         ("POST", "/api/auth/refresh") => refresh(t, session).await,
         ("POST", "/api/auth/logout") => admin.request_without_body(method, path).await,
+        ("DELETE", "/api/me/sessions/{session_id}") => {
+            let path = format!("/api/me/sessions/{}", Person::Admin.session());
+            admin.delete(&path).await
+        }
+        ("DELETE", "/api/me/sessions") => admin.delete(path).await,
+        ("DELETE", "/api/users/{user_id}/sessions") => admin.delete("/api/users/4/sessions").await,
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });

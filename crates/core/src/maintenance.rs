@@ -19,6 +19,8 @@ pub struct Maintenance {
     pub dropped: Vec<String>,
     /// How many idempotency keys were removed, whose day is over.
     pub forgotten: i32,
+    /// How many sessions were removed that were over a month ago.
+    pub sessions: i32,
     /// What is left for the next call, or for `usher maintain`, such as `analyze users`.
     pub remaining: Vec<String>,
 }
@@ -32,7 +34,7 @@ pub async fn run(connection: &Connection, author: Author<'_>) -> Result<Maintena
             author,
             &event,
             "run_maintenance",
-            "analyzed, partitions, dropped, forgotten, remaining",
+            "analyzed, partitions, dropped, forgotten, sessions, remaining",
         )
         .await?;
     let row = row.ok_or_else(|| Error::corrupt("analyzed", "there is no row"))?;
@@ -45,6 +47,7 @@ fn read(row: &Row) -> Result<Maintenance> {
         partitions: row::get(row, "partitions")?,
         dropped: row::get(row, "dropped")?,
         forgotten: row::get(row, "forgotten")?,
+        sessions: row::get(row, "sessions")?,
         remaining: row::get(row, "remaining")?,
     })
 }

@@ -20,9 +20,11 @@ use crate::{
 };
 
 mod ending;
+mod live;
 mod rotation;
 
 pub use ending::{end, end_by_token};
+pub use live::{LiveSession, MOST_LISTED, end_all, end_one, list};
 pub use rotation::{Rotation, rotate};
 
 /// How long a session lasts from sign-in, in days (ASVS 5.0.0, 7.3.2).

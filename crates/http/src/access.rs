@@ -28,7 +28,7 @@ use crate::{
 
 mod reads;
 
-pub use reads::{Named, Reads};
+pub use reads::{Named, Own, Reads};
 
 /// Somebody who is signed in.
 #[derive(Debug)]

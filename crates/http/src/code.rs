@@ -79,6 +79,9 @@ codes! {
     UserNotFound = NOT_FOUND, "user-not-found",
         "There is no such user.",
         "Look the id up in the list of users.";
+    SessionNotFound = NOT_FOUND, "session-not-found",
+        "There is no such session of yours, or it is over.",
+        "/api/me/sessions lists those that are alive.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
         "The path does not know this method.",
         "Use one of the methods in the header `Allow`.";

@@ -6,6 +6,7 @@ pub(crate) mod cron;
 pub(crate) mod health;
 pub(crate) mod me;
 pub(crate) mod roles;
+pub(crate) mod sessions;
 pub(crate) mod user_roles;
 pub(crate) mod users;
 

@@ -12,9 +12,12 @@ pub const ALL: &[Endpoint] = &[
     AUTH_LOGOUT,
     AUTH_JWKS,
     ME,
+    ME_SESSIONS,
+    ME_SESSION,
     USERS,
     USER,
     USER_ROLES,
+    USER_SESSIONS,
     ROLES,
     AUDIT_LOGS,
     CRON_MAINTAIN,
@@ -40,9 +43,20 @@ endpoint!(AUTH_REFRESH, "/api/auth/refresh", auth::refresh);
 endpoint!(AUTH_LOGOUT, "/api/auth/logout", auth::logout);
 endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);
 endpoint!(ME, "/api/me", me::profile);
+endpoint!(ME_SESSIONS, "/api/me/sessions", sessions::own);
+endpoint!(
+    ME_SESSION,
+    "/api/me/sessions/{session_id}",
+    sessions::own_one
+);
 endpoint!(USERS, "/api/users", users::collection);
 endpoint!(USER, "/api/users/{user_id}", users::single);
 endpoint!(USER_ROLES, "/api/users/{user_id}/roles", user_roles::roles);
+endpoint!(
+    USER_SESSIONS,
+    "/api/users/{user_id}/sessions",
+    sessions::of_user
+);
 endpoint!(ROLES, "/api/roles", roles::collection);
 endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);
 endpoint!(CRON_MAINTAIN, "/api/cron/maintain", cron::maintain);

@@ -39,19 +39,9 @@ impl<P: Grant> Reads<P> {
     where
         F: Future<Output = CoreResult<T>>,
     {
-        let token = self.token;
-        let both = |connection: Arc<Connection>| {
-            let data = data(Arc::clone(&connection));
-            async move {
-                match tokio::join!(sessions::authorise(&connection, token), data) {
-                    // The connection ended between the two.
-                    (Ok(_), Err(error)) if error.is_closed() => Err(error),
-                    (actor, data) => Ok((actor?, data)),
-                }
-            }
-        };
-        let (actor, data) = self.app.database.read(both).await?;
-        Ok((permitted::<P>(actor)?, data?))
+        let (actor, data) = both(&self.app, self.token, data).await?;
+        check::<P>(&actor)?;
+        Ok((actor, data?))
     }
 
     /// Reads much data as [`Reads::read`] does, from the replica when there is one and it knows of what the caller has
@@ -121,14 +111,31 @@ impl<P: Grant> Named<P> {
     }
 
     pub(super) async fn look_up(&self) -> Result<(Actor, Option<Subject>), Problem> {
+        let find = |connection: Arc<Connection>, id| async move {
+            users::find_subject(&connection, id).await
+        };
+        self.read(find).await
+    }
+
+    /// Returns the caller, and data of the user; a path that is no id names nobody.
+    pub(crate) async fn read<T, F>(
+        &self,
+        data: impl Fn(Arc<Connection>, UserId) -> F,
+    ) -> Result<(Actor, Option<T>), Problem>
+    where
+        F: Future<Output = CoreResult<Option<T>>>,
+    {
         let id = self.id;
-        let find = |connection: Arc<Connection>| async move {
-            match id {
-                Some(id) => users::find_subject(&connection, id).await,
-                None => Ok(None),
+        let read = |connection| {
+            let data = id.map(|id| data(connection, id));
+            async move {
+                match data {
+                    Some(data) => data.await,
+                    None => Ok(None),
+                }
             }
         };
-        self.reads.read(find).await
+        self.reads.read(read).await
     }
 }
 
@@ -148,6 +155,69 @@ impl<P: Grant> Part for Named<P> {
         Reads::<P>::describe(docs);
         describe_user_id(docs);
     }
+}
+
+/// Somebody who is signed in and wants to read what is their own.
+#[derive(Debug)]
+pub struct Own {
+    app: App,
+    token: Presented,
+}
+
+impl Own {
+    /// Reads data of the caller, in the round trip that says whether the session is alive.
+    pub(crate) async fn read<T, F>(
+        &self,
+        data: impl Fn(Arc<Connection>, UserId) -> F,
+    ) -> Result<(Actor, T), Problem>
+    where
+        F: Future<Output = CoreResult<T>>,
+    {
+        let user = self.token.principal.user;
+        let data = |connection| data(connection, user);
+        let (actor, data) = both(&self.app, self.token, data).await?;
+        Ok((actor, data?))
+    }
+}
+
+impl FromRequestParts<App> for Own {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self {
+            token: token(parts, app)?,
+            app: app.clone(),
+        })
+    }
+}
+
+impl Part for Own {
+    fn describe(docs: &mut Docs) {
+        describe(docs, Access::SignedIn);
+    }
+}
+
+/// Asks who the caller is, and for data beside. The data is for the caller's eyes only once the caller is known.
+async fn both<T, F>(
+    app: &App,
+    token: Presented,
+    data: impl Fn(Arc<Connection>) -> F,
+) -> Result<(Actor, CoreResult<T>), Problem>
+where
+    F: Future<Output = CoreResult<T>>,
+{
+    let ask = |connection: Arc<Connection>| {
+        let data = data(Arc::clone(&connection));
+        async move {
+            match tokio::join!(sessions::authorise(&connection, token), data) {
+                // The connection ended between the two.
+                (Ok(_), Err(error)) if error.is_closed() => Err(error),
+                (actor, data) => Ok((actor?, data)),
+            }
+        }
+    };
+    let (actor, data) = app.database.read(ask).await?;
+    Ok((actor.ok_or(Code::Unauthenticated)?, data))
 }
 
 fn permitted<P: Grant>(actor: Option<Actor>) -> Result<Actor, Problem> {

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn maintain() -> Operations {
     Operations::default()
         .get(
-            "Analyzes tables, makes partitions, drops old months of the audit log and old keys, as much as fits into one call.",
+            "Analyzes tables, makes partitions, drops old months of the audit log, old keys and old sessions, as much as fits into one call.",
             run,
         )
         .audits(Action::Maintain)
@@ -34,6 +34,8 @@ view! {
         dropped: Vec<String>,
         /// How many idempotency keys were removed, whose day is over.
         forgotten: i32,
+        /// How many sessions were removed that were over a month ago.
+        sessions: i32,
         /// What the next call goes on with; what stays there is for `usher maintain`.
         remaining: Vec<String>,
     }
@@ -80,6 +82,7 @@ async fn run(
         partitions: done.partitions,
         dropped: done.dropped,
         forgotten: done.forgotten,
+        sessions: done.sessions,
         remaining: done.remaining,
     }))
 }

@@ -1,21 +1,57 @@
 //! Parameters of the path.
 
-use axum::{RequestPartsExt, extract::RawPathParams};
+use axum::{
+    RequestPartsExt,
+    extract::{FromRequestParts, RawPathParams},
+};
 use http::request::Parts;
-use usher_domain::UserId;
+use serde_json::json;
+use usher_domain::{Invalid, SessionId, UserId};
 
-use crate::{Code, Problem};
+use crate::{
+    App, Code, Problem,
+    describe::{Docs, Part},
+};
 
 /// Returns the user that the path names. What is no id names nobody.
 pub(crate) async fn user_id(parts: &mut Parts) -> Result<UserId, Problem> {
-    let not_found = || Problem::from(Code::UserNotFound);
-    let parameters = parts
-        .extract::<RawPathParams>()
+    named(parts, "user_id", UserId::parse)
         .await
-        .map_err(|_| not_found())?;
-    let text = parameters
-        .iter()
-        .find(|(name, _)| *name == "user_id")
-        .map(|(_, text)| text);
-    UserId::parse(text.unwrap_or_default()).map_err(|_| not_found())
+        .ok_or_else(|| Code::UserNotFound.into())
+}
+
+/// The session that the path names. What is no id names none.
+#[derive(Debug)]
+pub(crate) struct SessionPath(pub(crate) SessionId);
+
+impl FromRequestParts<App> for SessionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let session = named(parts, "session_id", SessionId::parse).await;
+        Ok(Self(session.ok_or(Code::SessionNotFound)?))
+    }
+}
+
+impl Part for SessionPath {
+    fn describe(docs: &mut Docs) {
+        docs.parameters.push(json!({
+            "name": "session_id",
+            "in": "path",
+            "description": "The id of the session.",
+            "required": true,
+            "schema": { "type": "string", "format": "uuid" },
+        }));
+        docs.codes.insert(Code::SessionNotFound);
+    }
+}
+
+async fn named<T>(
+    parts: &mut Parts,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, Invalid>,
+) -> Option<T> {
+    let parameters = parts.extract::<RawPathParams>().await.ok()?;
+    let (_, text) = parameters.iter().find(|(known, _)| *known == name)?;
+    parse(text).ok()
 }
