@@ -6,7 +6,9 @@ use http::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    task::{JoinSet, yield_now},
 };
+use usher_domain::PasswordAttempt;
 use usher_tests::{Answer, PASSWORD, TestApp};
 
 fn assert_unavailable(answer: &Answer) {
@@ -162,4 +164,28 @@ async fn a_server_that_refuses_tls_is_told_nothing() {
     let (answer, rest) = tokio::join!(admin.get("/api/me"), server);
     assert_unavailable(&answer);
     assert!(rest.is_empty(), "neither name nor password was sent");
+}
+
+#[tokio::test]
+async fn who_signs_in_while_too_many_wait_is_told_to_come_again_and_nobody_else_is() {
+    // One hash takes as long as thirty usual ones, so that nobody leaves the queue meanwhile.
+    let t = TestApp::with(&[("USHER_ARGON2", "m=65536,t=16,p=1")]).await;
+    let mut waiting = JoinSet::new();
+    // Once somebody is refused, there is no place left.
+    let full = loop {
+        let passwords = t.app.passwords.clone();
+        waiting.spawn(async move {
+            let attempt = PasswordAttempt::parse("not the password").unwrap();
+            passwords.verify(attempt, None).await.is_err()
+        });
+        yield_now().await;
+        if let Some(is_refused) = waiting.try_join_next() {
+            break is_refused.unwrap();
+        }
+    };
+    assert!(full);
+    let answer = t.anonymous().sign_in("member@example.com", PASSWORD).await;
+    assert_eq!(answer.problem(503), "busy");
+    assert_eq!(answer.header("retry-after"), "1");
+    t.member().get("/api/me").await.expect(200);
 }

@@ -9,9 +9,11 @@ use std::{
 };
 
 use usher_devdb::TestDatabase;
-use usher_tests::processes::{Process, process::free_address};
-
-use crate::server::{PASSWORD, PORT, Server};
+use usher_tests::processes::{
+    Process,
+    process::free_address,
+    server::{PASSWORD, PORT, Server},
+};
 
 /// Where the program is; on Debian not everybody has it on the path.
 const PROGRAMS: [&str; 2] = ["pgbouncer", "/usr/sbin/pgbouncer"];

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
 use usher_tests::{
     TestApp, Wire,
-    processes::{Client, Instance, flow, function},
+    processes::{Client, Instance, flow, function, server},
 };
-
-use crate::server;
 
 /// Longer than the connections of an unused pool are kept.
 const LONG: Duration = Duration::from_secs(31);

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 use usher_tests::{
     TestApp,
-    processes::{flow, function},
+    processes::{flow, function, server},
 };
-
-use crate::server;
 
 const CONNECTIONS: &str = "select count(*) from pg_stat_activity
     where application_name = 'usher' and datname = current_database()";

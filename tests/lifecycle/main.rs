@@ -5,11 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod authority;
 mod bouncer;
 mod freeze;
 mod idle;
 mod pooler;
-mod server;
 mod stop;
 mod tls;

@@ -5,10 +5,10 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{
     PASSWORD, TestApp, connect,
-    processes::{Plain, flow, process::settings},
+    processes::{Plain, flow, process::settings, server},
 };
 
-use crate::{bouncer::Bouncer, server};
+use crate::bouncer::Bouncer;
 
 /// Connects to the pooler as the product does, but without its care.
 async fn careless(bouncer: &Bouncer, t: &TestApp) -> Client {

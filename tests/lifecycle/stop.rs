@@ -6,10 +6,8 @@ use serde_json::json;
 use tokio::task::block_in_place;
 use usher_tests::{
     TestApp,
-    processes::{Client, Plain, client::Answer, flow, function, process::settings},
+    processes::{Client, Plain, client::Answer, flow, function, process::settings, server},
 };
-
-use crate::server;
 
 /// Well below the ten seconds that a function waits for another request.
 const SOON: Duration = Duration::from_secs(5);

@@ -1,11 +1,12 @@
 //! A database on another machine: spoken to by TLS, with its certificate and its name verified, or not at all.
 
 use serde_json::json;
-use usher_tests::{PASSWORD, TestApp, Wire};
-
-use crate::{
-    authority::Authority,
-    server::{self, NAME},
+use usher_tests::{
+    PASSWORD, TestApp, Wire,
+    processes::{
+        authority::Authority,
+        server::{self, NAME},
+    },
 };
 
 /// Returns why the database is away, as the report of development has it.

@@ -1,7 +1,8 @@
 //! Hashing and checking passwords with argon2id, away from the threads that serve requests.
 //!
 //! One hash at a time per processor: a hash needs 19 MiB and all of a core, so more of them at once only make all of
-//! them late. Those who wait stand in a short queue; beyond it the answer is [`Error::Busy`].
+//! them late. Those who wait stand in a short queue; beyond it the answer is [`Error::Busy`]. Whoever asks for anything
+//! else is served first: a thread that hashes has a lower priority.
 
 use std::{num::NonZero, sync::Arc, thread};
 
@@ -12,7 +13,7 @@ use argon2::{
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use memory::{Memory, OUTPUT};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use usher_domain::{Password, PasswordAttempt};
 
 use crate::{Error, Result, bytes::random};
@@ -21,6 +22,9 @@ mod memory;
 
 /// How many may wait for each processor.
 const QUEUE_PER_PROCESSOR: usize = 16;
+/// What is left of a processor that somebody else wants as well: a tenth.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 /// What a stored hash may ask for, so that a forged one cannot stop an instance.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
 const MAX_PASSES: u32 = 16;
@@ -146,14 +150,27 @@ impl Passwords {
         let _place = self.queue.try_acquire().map_err(busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| Error::Crypto("the queue of password hashing"))?;
-        // The turn ends with the work, also when nobody waits for it any more.
-        let worker = tokio::task::spawn_blocking(move || {
+        let (answer, answered) = oneshot::channel();
+        // A thread of its own, since its priority cannot be raised again.
+        let worker = thread::Builder::new().name("password".to_owned());
+        let started = worker.spawn(move || {
+            // The turn ends with the work, also when nobody waits for it any more.
             let _turn = turn;
-            work()
+            yield_to_others();
+            let _ = answer.send(work());
         });
-        worker
-            .await
-            .map_err(|_| Error::Crypto("password hashing"))?
+        started.map_err(|_| Error::Crypto("starting a thread for password hashing"))?;
+        // A panic has dropped the sender.
+        let failed = |_| Error::Crypto("password hashing");
+        answered.await.map_err(failed)?
+    }
+}
+
+/// Lowers the priority of the calling thread. Elsewhere than on Linux it would be that of the whole process.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!("passwords are hashed at full priority: {error}");
     }
 }
 

@@ -56,8 +56,8 @@ fn run(endpoints: &[Endpoint]) -> Result<(), Error> {
 
 /// Starts the runtime: one thread for a function, all cores for a plain process.
 ///
-/// A function waits for the database nearly all the time and hashes passwords on a blocking thread
-/// of its own, so a second worker would only add its start and a switch of threads to each request.
+/// A function waits for the database nearly all the time and hashes passwords on threads of
+/// their own, so a second worker would only add its start and a switch of threads to each request.
 fn runtime(host: Host) -> Result<Runtime, std::io::Error> {
     let mut builder = if host.is_managed() {
         Builder::new_current_thread()

@@ -74,6 +74,11 @@ impl Instance {
         }
     }
 
+    /// Returns the id of the process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Returns somebody whose requests the platform passes on to this function.
     pub fn client(&self) -> Client {
         Client::of_platform(self.address, Arc::clone(&self.requests))

@@ -1,5 +1,7 @@
 //! What hashing and checking passwords holds to.
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -102,11 +104,48 @@ async fn a_broken_or_greedy_hash_is_wrong_and_harmless() {
 }
 
 #[tokio::test]
-async fn a_full_queue_says_so_at_once() {
-    let mut passwords = Passwords::new(Cost::default());
-    passwords.queue = Arc::new(Semaphore::new(0));
-    let error = passwords.verify(attempt(PASSWORD), None).await.err();
-    assert!(matches!(error, Some(Error::Busy(_))));
+async fn of_those_who_come_at_once_some_wait_and_the_others_are_refused_at_once() {
+    let passwords = Passwords::new(Cost::default());
+    let processors = passwords.processors();
+    let places = processors * (QUEUE_PER_PROCESSOR + 1);
+    // Nobody has a turn until it is known who was refused.
+    let all = u32::try_from(processors).unwrap();
+    let turns = passwords.turns.acquire_many(all).await.unwrap();
+    let mut people = JoinSet::new();
+    for _ in 0..places + 16 {
+        let passwords = passwords.clone();
+        people.spawn(async move { passwords.verify(attempt(PASSWORD), None).await });
+    }
+    for _ in 0..16 {
+        let refused = people.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused.err(), Some(Error::Busy(_))));
+    }
+    drop(turns);
+    let served = people.join_all().await;
+    assert_eq!(served.len(), places);
+    assert!(served.iter().all(std::result::Result::is_ok));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_thread_that_hashes_yields_to_those_that_serve() {
+    let niceness = || rustix::process::getpriority_process(None).unwrap();
+    let serving = niceness();
+    let passwords = Passwords::new(Cost::default());
+    let hashing = passwords.in_turn(move || Ok(niceness())).await.unwrap();
+    assert_eq!(hashing, (serving + NICENESS).min(19));
+    assert_eq!(niceness(), serving);
+}
+
+#[tokio::test]
+async fn a_hash_that_panics_is_an_error_and_leaves_its_turn() {
+    let passwords = Passwords::new(Cost::default());
+    for _ in 0..=passwords.processors() {
+        let broken = passwords
+            .in_turn::<()>(|| panic!("as the test wants"))
+            .await;
+        assert!(matches!(broken, Err(Error::Crypto(_))));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use usher_tests::processes::process::scratch;
+use super::process::scratch;
 
 /// What the certificates say, by what they are for.
 const PROFILES: &str = "
@@ -22,13 +22,13 @@ const PROFILES: &str = "
     subjectAltName = DNS:";
 
 /// An authority that signs the certificates of servers.
-pub(crate) struct Authority {
+pub struct Authority {
     folder: PathBuf,
 }
 
 impl Authority {
     /// Makes an authority; the name is that of its folder.
-    pub(crate) fn create(name: &str) -> Self {
+    pub fn create(name: &str) -> Self {
         let folder = scratch().join(format!("authority-{name}"));
         fs::create_dir_all(&folder).unwrap();
         let authority = Self { folder };
@@ -37,12 +37,12 @@ impl Authority {
     }
 
     /// Returns the file with the certificate of the authority itself.
-    pub(crate) fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.folder.join("authority.pem")
     }
 
     /// Returns a certificate for a server of this name, and its key.
-    pub(crate) fn certificate(&self, host: &str) -> (String, String) {
+    pub fn certificate(&self, host: &str) -> (String, String) {
         let (certificate, key) = (self.file(), self.folder.join("authority.key"));
         let signed_by = [
             "-CA",

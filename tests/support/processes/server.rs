@@ -1,4 +1,4 @@
-//! The servers of these tests: private ones that can be reached over TCP as well, with a password.
+//! Private servers that can be reached over TCP as well, with a password.
 
 use std::{
     io::{Read, Write},
@@ -8,33 +8,35 @@ use std::{
 
 use tokio::sync::OnceCell;
 use usher_devdb::{Cluster, TestDatabase, throw_away_cluster_with};
-use usher_tests::{TestApp, database};
 
-use crate::authority::Authority;
+use super::authority::Authority;
+use crate::{TestApp, database};
 
 /// What the machine of a server is called, as if it were another one than this.
-pub(crate) const NAME: &str = "db.internal";
+pub const NAME: &str = "db.internal";
 /// The password of the role that the product runs as.
-pub(crate) const PASSWORD: &str = "a-password-of-the-tests";
-pub(crate) const PORT: u16 = 5432;
+pub const PASSWORD: &str = "a-password-of-the-tests";
+/// The port of every one of them.
+pub const PORT: u16 = 5432;
 
 /// What a client sends that wants TLS (`SSLRequest` in the protocol).
 const ASKS_FOR_TLS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A server that ends with the tests.
-pub(crate) struct Server {
+pub struct Server {
     cluster: Cluster,
-    pub(crate) address: Ipv4Addr,
+    /// The address that it listens on.
+    pub address: Ipv4Addr,
 }
 
 /// Returns the server that knows no TLS.
-pub(crate) async fn plain() -> &'static Server {
+pub async fn plain() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
     SERVER.get_or_init(|| Server::start(1)).await
 }
 
 /// Returns the server whose certificate says that it is [`NAME`], with the authority that says so.
-pub(crate) async fn with_tls() -> &'static (Server, Authority) {
+pub async fn with_tls() -> &'static (Server, Authority) {
     static SERVER: OnceCell<(Server, Authority)> = OnceCell::const_new();
     SERVER
         .get_or_init(|| async {
@@ -65,18 +67,18 @@ impl Server {
     }
 
     /// Returns a database with everybody in it.
-    pub(crate) async fn database(&self) -> TestDatabase {
+    pub async fn database(&self) -> TestDatabase {
         database::create_on(&self.cluster).await
     }
 
     /// Returns the connection string by which the server is another machine, with further parameters: `a=b`.
-    pub(crate) fn remote_url(&self, database: &TestDatabase, host: &str, more: &str) -> String {
+    pub fn remote_url(&self, database: &TestDatabase, host: &str, more: &str) -> String {
         let (address, name) = (self.address, database.name());
         format!("postgres://usher_app:{PASSWORD}@{host}:{PORT}/{name}?hostaddr={address}&{more}")
     }
 
     /// Starts an instance on a database of this server by the connection string that `url` makes of it.
-    pub(crate) async fn instance(
+    pub async fn instance(
         &self,
         url: impl FnOnce(&TestDatabase) -> String,
         variables: &[(&str, &str)],

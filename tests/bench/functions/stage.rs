@@ -1,0 +1,160 @@
+//! The server that the programs are started on, with a certificate and a password, and what they are asked.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use usher_core::tokens::{Principal, SigningKeys, Tokens};
+use usher_devdb::TestDatabase;
+use usher_domain::{Clock, SessionId, UserId};
+use usher_http::Endpoint;
+use usher_tests::{
+    CRON_SECRET, PASSWORD, Person, connect,
+    processes::{
+        Client, Instance,
+        client::Answer,
+        process,
+        server::{self, NAME, Server},
+    },
+    repository,
+};
+
+/// How a function speaks to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Over TCP with a password (SCRAM-SHA-256).
+    Password,
+    /// The same within TLS, with the certificate of an authority of its own verified.
+    Tls,
+}
+
+/// A database with people, and those who ask about them.
+pub(crate) struct Stage {
+    pub(crate) database: TestDatabase,
+    server: &'static Server,
+    authority: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    /// The refresh token that was given last.
+    refresh: String,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        let (server, authority) = server::with_tls().await;
+        Self {
+            database: server.database().await,
+            server,
+            authority: authority.file(),
+            settings: process::settings(""),
+            refresh: String::new(),
+        }
+    }
+
+    /// Makes users that can sign in, beside the people.
+    pub(crate) async fn fill(&self) {
+        let client = connect(self.database.url()).await;
+        let insert = "insert into users (name, email, password)
+            select
+              'Somebody ' || number,
+              'person' || number || '@example.org',
+              (select password from users where id = 4)
+            from generate_series(1, 1000) as number";
+        client.batch_execute(insert).await.unwrap();
+        client.batch_execute("vacuum analyze").await.unwrap();
+    }
+
+    /// Returns a connection string that every client of Postgres understands.
+    pub(crate) fn url(&self, way: Way) -> String {
+        let (host, more) = match way {
+            Way::Password => (
+                self.server.address.to_string(),
+                "sslmode=disable".to_owned(),
+            ),
+            Way::Tls => {
+                let authority = self.authority.display();
+                let more = format!("sslmode=verify-full&sslrootcert={authority}");
+                (NAME.to_owned(), more)
+            }
+        };
+        self.server.remote_url(&self.database, &host, &more)
+    }
+
+    /// Returns the environment of a program.
+    pub(crate) fn settings(&self, way: Way) -> Vec<(&'static str, String)> {
+        let url = ("DATABASE_URL", self.url(way));
+        [self.settings.as_slice(), &[url]].concat()
+    }
+
+    /// Starts a function as the platform does it, and waits until it says that it is ready.
+    pub(crate) fn start(&self, name: &str, way: Way) -> Instance {
+        Instance::start(&program(name), name, &self.settings(way))
+    }
+
+    /// Returns a new access token of somebody.
+    pub(crate) fn token(&self, person: Person) -> String {
+        let setting = |wanted| {
+            let mut all = self.settings.iter();
+            let (_, value) = all.find(|(name, _)| *name == wanted).unwrap();
+            value.as_str()
+        };
+        let keys = SigningKeys::parse(setting("USHER_SIGNING_KEYS")).unwrap();
+        let issuer = setting("USHER_ISSUER");
+        let principal = Principal {
+            user: UserId::new(person.id()),
+            session: SessionId::new(person.session()),
+        };
+        let now = Clock::default().now();
+        let tokens = Tokens::new(keys, issuer, issuer);
+        tokens.issue(principal, now, now).unwrap()
+    }
+
+    /// Sends what an endpoint is usually asked, which is to succeed; who signs in stays signed in with the next one.
+    pub(crate) async fn ask(&mut self, client: &Client, endpoint: &Endpoint) -> Answer {
+        let renewal = json!({ "refreshToken": self.refresh });
+        let answer = match endpoint.path {
+            path @ "/api/auth/login" => client.post(path, "", &credentials()).await,
+            path @ ("/api/auth/refresh" | "/api/auth/logout") => {
+                client.post(path, "", &renewal).await
+            }
+            path if path.starts_with("/api/cron/") => client.get(path, CRON_SECRET).await,
+            path => {
+                let path = path.replace("{user_id}", "4");
+                client.get(&path, &self.token(Person::Admin)).await
+            }
+        };
+        let is_success = (200..300).contains(&answer.status);
+        assert!(is_success, "{}: {}", endpoint.path, answer.text());
+        if endpoint.path.starts_with("/api/auth/") && !answer.body.is_empty() {
+            self.refresh = refresh_token(&answer.json());
+        }
+        answer
+    }
+}
+
+/// Returns what a member signs in with.
+pub(crate) fn credentials() -> Value {
+    json!({ "email": Person::Member.email(), "password": PASSWORD })
+}
+
+/// Returns what one of the users signs in with that [`Stage::fill`] made, from 1 on.
+pub(crate) fn person(number: usize) -> Value {
+    json!({ "email": format!("person{number}@example.org"), "password": PASSWORD })
+}
+
+/// Returns the refresh token in an answer, or nothing.
+pub(crate) fn refresh_token(answer: &Value) -> String {
+    answer["refreshToken"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Returns a built program.
+pub(crate) fn program(name: &str) -> PathBuf {
+    repository().join("target/release").join(name)
+}
+
+/// Returns the name of the program of an endpoint, as the manifest has it.
+pub(crate) fn name(endpoint: &Endpoint) -> String {
+    let path = endpoint.path.trim_start_matches('/');
+    path.replace(['/', '_'], "-").replace(['{', '}'], "")
+}
