@@ -1,9 +1,9 @@
 //! What a process takes, as `/proc` has it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
-/// Ticks in which Linux tells the time of processors.
-const TICK: Duration = Duration::from_millis(10);
+/// What Linux tells the time of processors in, in milliseconds.
+const TICK: f64 = 10.0;
 
 /// Memory in MiB.
 pub(crate) struct Memory {
@@ -40,21 +40,21 @@ fn kibibytes(text: &str, name: &str) -> f64 {
     value.parse().unwrap()
 }
 
-/// Returns the time that a process had the processors for, its ended children included.
-pub(crate) fn processor_time(process: u32) -> Duration {
+/// Returns for how many milliseconds a process had a processor, its ended children included.
+pub(crate) fn processor_time(process: u32) -> f64 {
     // One that has ended meanwhile is among the children of its parent.
     let fields = stat(process).unwrap_or_default();
     let times = fields.iter().skip(11).take(4);
-    TICK * times.map(|time| time.parse::<u32>().unwrap()).sum::<u32>()
+    TICK * times.map(|time| time.parse::<f64>().unwrap()).sum::<f64>()
 }
 
-/// Returns the time that a process and its children had the processors for.
-pub(crate) fn processor_time_of_all(process: u32) -> Duration {
+/// Returns for how many milliseconds a process and its children had a processor.
+pub(crate) fn processor_time_of_all(process: u32) -> f64 {
     let children = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let child = entry.unwrap().file_name().to_str()?.parse().ok()?;
         (parent(child)? == process).then(|| processor_time(child))
     });
-    processor_time(process) + children.sum::<Duration>()
+    processor_time(process) + children.sum::<f64>()
 }
 
 /// Returns the process that started this one, unless it has ended meanwhile.
