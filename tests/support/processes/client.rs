@@ -115,6 +115,12 @@ impl Client {
         .await
     }
 
+    /// Sends DELETE, with an access token.
+    pub async fn delete(&self, path: &str, token: &str) -> Answer {
+        let request = self.request(&Method::DELETE, path, token);
+        self.send(request.body(Full::default()).unwrap()).await
+    }
+
     async fn json(&self, request: Builder, body: &Value) -> Answer {
         let request = match body {
             Value::Null => request.body(Full::default()),
