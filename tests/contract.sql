@@ -90,35 +90,35 @@ prepare contract (text, text, text, _text, bool, text, _text, int8, text, text, 
 deallocate contract;
 
 -- list audit logs
-prepare contract (text, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and action = $1 order by created_at desc, id desc limit $2;
+prepare contract (text) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and action = $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list audit logs
-prepare contract (int8, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and actor_id = $1 order by created_at desc, id desc limit $2;
+prepare contract (int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and actor_id = $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list audit logs
-prepare contract (timestamptz, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at < $1 order by created_at desc, id desc limit $2;
+prepare contract (timestamptz) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at < $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list audit logs
-prepare contract (timestamptz, int8, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at <= $1 and (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3;
+prepare contract (timestamptz, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at <= $1 and (created_at, id) < ($1, $2) order by created_at desc, id desc limit 2;
 deallocate contract;
 
 -- list audit logs
-prepare contract (timestamptz, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at >= $1 order by created_at desc, id desc limit $2;
+prepare contract (timestamptz) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and created_at >= $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list audit logs
-prepare contract (text, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and entity = $1 order by created_at desc, id desc limit $2;
+prepare contract (text) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and entity = $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list audit logs
-prepare contract (int8, int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and entity_id = $1 order by created_at desc, id desc limit $2;
+prepare contract (int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true and entity_id = $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list audit logs
-prepare contract (int8) as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true order by created_at desc, id desc limit $1;
+prepare contract as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true order by created_at desc, id desc limit 2;
 deallocate contract;
 
 -- list roles
@@ -130,87 +130,91 @@ prepare contract (int8, int4, int8) as select id, created_at, refreshed_at as la
 deallocate contract;
 
 -- list users
-prepare contract (timestamptz, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (created_at, id) < ($1, $2) order by created_at desc, id desc limit $3;
+prepare contract (timestamptz, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (created_at, id) < ($1, $2) order by created_at desc, id desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (timestamptz, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (created_at, id) > ($1, $2) order by created_at asc, id asc limit $3;
+prepare contract (timestamptz, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (created_at, id) > ($1, $2) order by created_at asc, id asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) < ($1, $2) order by name desc, id desc limit $3;
+prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) < ($1, $2) order by name desc, id desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (text, int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) > ($1, $2) order by name asc, id asc limit $3;
+prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and (name, id) > ($1, $2) order by name asc, id asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (timestamptz, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and created_at < $1 order by created_at desc, id desc limit $2;
+prepare contract (timestamptz) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and created_at < $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list users
-prepare contract (timestamptz, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and created_at >= $1 order by created_at desc, id desc limit $2;
+prepare contract (timestamptz) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and created_at >= $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list users
-prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email < $1 order by email desc limit $2;
+prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email < $1 order by email desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email = $1 order by created_at desc, id desc limit $2;
+prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email = $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list users
-prepare contract (text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email > $1 order by email asc limit $2;
+prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and email > $1 order by email asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and id < $1 order by id desc limit $2;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and id < $1 order by id desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and id > $1 order by id asc limit $2;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and id > $1 order by id asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (bool, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and is_active = $1 order by created_at desc, id desc limit $2;
+prepare contract (bool) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and is_active = $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list users
-prepare contract (_text, int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and roles @> $1 order by created_at desc, id desc limit $2;
+prepare contract (_text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null and roles @> $1 order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at asc, id asc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at asc, id asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at desc, id desc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at desc, id desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email asc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by created_at desc, id desc limit 21;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email desc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id asc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by email desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id desc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id asc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name asc, id asc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by id desc limit 2;
 deallocate contract;
 
 -- list users
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name desc, id desc limit $1;
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name asc, id asc limit 2;
+deallocate contract;
+
+-- list users
+prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name desc, id desc limit 2;
 deallocate contract;
 
 -- record failure

@@ -25,6 +25,7 @@ mod me;
 mod openapi;
 mod plans;
 mod pool;
+mod prepared;
 mod privileges;
 mod races;
 mod refresh;

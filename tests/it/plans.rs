@@ -28,53 +28,44 @@ async fn generate(t: &TestApp) {
     t.execute("vacuum analyze").await;
 }
 
-/// What is asked, the statement it leads to, the values that are sent, and the index that answers.
+/// What is asked, the statement it leads to, the values that are sent, and the index that answers. Where a filter follows
+/// whose best plan depends on its value, the plan is for these values, and otherwise for any.
 const CASES: [(&str, &str, &[&str], &str); 14] = [
-    ("/api/users", "list users", &["21"], "users_created_at_idx"),
+    ("/api/users", "list users", &[], "users_created_at_idx"),
     (
         "/api/users?sort=createdAt&limit=1",
         "list users",
-        &["2"],
+        &[],
         "users_created_at_idx",
     ),
-    (
-        "/api/users?sort=name",
-        "list users",
-        &["21"],
-        "users_name_idx",
-    ),
-    (
-        "/api/users?sort=-name",
-        "list users",
-        &["21"],
-        "users_name_idx",
-    ),
+    ("/api/users?sort=name", "list users", &[], "users_name_idx"),
+    ("/api/users?sort=-name", "list users", &[], "users_name_idx"),
     (
         "/api/users?sort=email",
         "list users",
-        &["21"],
+        &[],
         "users_email_key",
     ),
-    ("/api/users?sort=-id", "list users", &["21"], "users_pkey"),
+    ("/api/users?sort=-id", "list users", &[], "users_pkey"),
     (
         "/api/users?isActive=false",
         "list users",
-        &["false", "21"],
+        &["false"],
         "users_is_active_idx",
     ),
     (
         "/api/users?role=auditor",
         "list users",
-        &["{auditor}", "21"],
+        &["{auditor}"],
         "users_roles_idx",
     ),
     (
         "/api/users?email=person7@example.org",
         "list users",
-        &["person7@example.org", "21"],
+        &["person7@example.org"],
         "users_email_key",
     ),
-    ("/api/users/4", "find subject", &["4"], "users_pkey"),
+    ("/api/users/4", "find user", &["4"], "users_pkey"),
     (
         "/api/me",
         "authorise",
@@ -86,20 +77,27 @@ const CASES: [(&str, &str, &[&str], &str); 14] = [
         ],
         "sessions_pkey",
     ),
-    ("/api/audit-logs", "list audit logs", &["21"], "created_at"),
+    ("/api/audit-logs", "list audit logs", &[], "created_at"),
     (
         "/api/audit-logs?actorId=2",
         "list audit logs",
-        &["2", "21"],
+        &["2"],
         "actor_id",
     ),
     (
         "/api/audit-logs?entity=User&entityId=77",
         "list audit logs",
-        &["User", "77", "21"],
+        &["User", "77"],
         "entity",
     ),
 ];
+
+/// Plans statements for any values from now on, as a plan is that is kept, or else for those that are sent.
+async fn plan_for(t: &TestApp, any: bool) {
+    let mode = if any { "generic" } else { "custom" };
+    t.execute(&format!("set plan_cache_mode = force_{mode}_plan"))
+        .await;
+}
 
 #[tokio::test]
 async fn every_list_and_lookup_is_answered_from_its_index() {
@@ -108,6 +106,10 @@ async fn every_list_and_lookup_is_answered_from_its_index() {
     query_log::keep();
     for (path, context, values, index) in CASES {
         t.admin().get(path).await.expect(200);
+        let is_for_these = ["isActive", "role"]
+            .iter()
+            .any(|filter| path.contains(filter));
+        plan_for(&t, !is_for_these).await;
         let plan = t.explain(&logged(context), values).await;
         assert!(plan.contains(index), "{path}: not by {index}:\n{plan}");
         // The few roles are read whole, and an empty partition at no cost.
@@ -125,16 +127,17 @@ async fn every_list_and_lookup_is_answered_from_its_index() {
 async fn a_deep_page_is_entered_by_the_index() {
     let t = TestApp::start().await;
     generate(&t).await;
+    plan_for(&t, true).await;
     query_log::keep();
     for (sort, values, condition) in [
         (
             "createdAt",
-            &["2026-01-01", "7", "21"][..],
+            &["2026-01-01", "7"][..],
             "ROW(created_at, id) >",
         ),
-        ("-name", &["m", "7", "21"], "ROW(name, id) <"),
-        ("-email", &["m", "21"], "email <"),
-        ("id", &["7", "21"], "id >"),
+        ("-name", &["m", "7"], "ROW(name, id) <"),
+        ("-email", &["m"], "email <"),
+        ("id", &["7"], "id >"),
     ] {
         let path = format!("/api/users?limit=1&sort={sort}");
         let page = t.admin().get(&path).await.expect(200);

@@ -86,10 +86,6 @@ fn waits(wire: &Wire, answer: &Answer, what: &str) -> usize {
     let timing = answer.header("server-timing");
     assert!(timing.contains(&told), "{what}: {told}, told {timing}");
     assert_eq!(asked.connections, 0, "{what} opened a connection");
-    assert_eq!(
-        asked.named, 0,
-        "{what} prepared a statement under a name, which poolers lose"
-    );
     asked.waits
 }
 

@@ -76,7 +76,7 @@ impl Bouncer {
     pub(crate) fn url(&self, database: &TestDatabase, more: &str) -> String {
         let name = database.name();
         format!(
-            "postgres://usher_app:{PASSWORD}@{}/{name}?pgbouncer=true&{more}",
+            "postgres://usher_app:{PASSWORD}@{}/{name}?{more}",
             self.address
         )
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{
-    PASSWORD, TestApp, connect,
+    PASSWORD, TestApp, Wire, connect,
     processes::{Plain, flow, process::settings, server},
 };
 
@@ -84,6 +84,23 @@ async fn twelve_connections_share_two_and_no_statement_is_lost() {
     );
     let entries = "select count(*) from audit_logs where action in ('CREATE', 'LOGIN', 'READ') and request_id <> 'template'";
     assert_eq!(t.count(entries).await, 24 + 24 + 8);
+}
+
+#[tokio::test]
+async fn a_pooler_is_recognised_and_nothing_gets_a_name() {
+    let server = server::plain().await;
+    let bouncer = Bouncer::start(server, 50).await;
+    let wire = Wire::to(&format!("postgres://somebody@{}/any", bouncer.address)).await;
+    let url = |database: &_| wire.along(&bouncer.url(database, ""));
+    let t = server.instance(url, &[]).await;
+    t.admin().get("/api/users/4").await.expect(200);
+    wire.take();
+    for number in 0..3 {
+        let change = json!({ "name": format!("User {number}") });
+        t.admin().patch("/api/users/4", change).await.expect(200);
+        let asked = wire.take();
+        assert_eq!((asked.waits, asked.named, asked.unnamed), (2, 0, 3));
+    }
 }
 
 #[tokio::test]

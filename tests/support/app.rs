@@ -44,9 +44,14 @@ impl TestApp {
 
     /// Starts an instance of development with 3 connections at most, whose way to the database is watched.
     pub async fn on_a_wire() -> (Self, Wire) {
+        Self::on_a_wire_with("").await
+    }
+
+    /// Starts an instance as [`TestApp::on_a_wire`] does, with further parameters of the connection string: `a=b`.
+    pub async fn on_a_wire_with(more: &str) -> (Self, Wire) {
         let database = database::create().await;
         let wire = Wire::to(database.url()).await;
-        let url = wire.along(&database.url_as(APP_ROLE));
+        let url = wire.along(&format!("{}?{more}", database.url_as(APP_ROLE)));
         let variables = [
             ("DATABASE_URL", url.as_str()),
             ("USHER_ENV", "development"),
@@ -147,7 +152,12 @@ impl TestApp {
             "deallocate all; set role usher_app; prepare explained as {statement}"
         ))
         .await;
-        let explain = format!("explain execute explained ({})", values.join(", "));
+        let values = if values.is_empty() {
+            String::new()
+        } else {
+            format!("({})", values.join(", "))
+        };
+        let explain = format!("explain execute explained {values}");
         let lines = self.client.simple_query(&explain).await.unwrap();
         self.execute("reset role").await;
         let text = lines.iter().filter_map(|line| match line {

@@ -11,7 +11,7 @@ use self::{
     place::{Place, PlaceChoice},
     recorder::Recorder,
     report::Report,
-    world::World,
+    world::{Choice, World},
 };
 use crate::{
     output::{say, tell},
@@ -121,7 +121,12 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
     let client = place.connect().await?;
     tell(&format!("filling {}", place.name()));
     let loaded = load(&client, arguments.users).await?;
-    let world = World::prepare(&client, &place.address.database(1)?).await?;
+    let choice = if arguments.http {
+        Choice::Neighbours
+    } else {
+        Choice::Any
+    };
+    let world = World::prepare(&client, &place.address.database(1)?, choice).await?;
     let mut report = Report::new(place.name(), loaded, arguments.budget_factor, busy);
     tell("measuring");
     if arguments.http {

@@ -6,7 +6,7 @@ use usher_domain::{
     Action, AuditFilter, AuditLog, Entity, Event, EventId, Limit, Page, Position, UserId,
 };
 
-use crate::{Author, Connection, Error, Result, connection::Parameter, row, select::Conditions};
+use crate::{Author, Connection, Error, Result, connection::Plan, row, select::Conditions};
 
 /// Names the order of the list in its positions: the newest first.
 pub const ORDER: &str = "audit_logs -createdAt";
@@ -47,8 +47,7 @@ pub async fn list(
             "created_at <= {time} and (created_at, id) < ({time}, {id})"
         ));
     }
-    let limit_and_one = limit.and_one();
-    let count = conditions.parameter(&limit_and_one, Type::INT8);
+    // A plan that is kept has to know how much is wanted of it.
     let statement = format!(
         "select
           id,
@@ -67,13 +66,25 @@ pub async fn list(
         order by created_at desc, id desc
         limit {count}",
         conditions = conditions.text(),
+        count = limit.and_one(),
     );
-    let parameters: &[Parameter<'_>] = conditions.parameters();
+    let parameters = conditions.parameters();
     let rows = connection
-        .rows("list audit logs", &statement, parameters)
+        .rows_by(plan(filter), "list audit logs", &statement, parameters)
         .await?;
     let entries = rows.iter().map(entry).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(entries, limit, position))
+}
+
+/// Returns how a list is planned: by whom or about what an entry is, an index knows, whatever the values are.
+fn plan(filter: &AuditFilter) -> Plan {
+    let is_in_index = filter.entity.is_some() || filter.entity_id.is_none();
+    let is_open = filter.action.is_none() && filter.from.is_none() && filter.to.is_none();
+    if is_in_index && is_open {
+        Plan::Kept
+    } else {
+        Plan::Anew
+    }
 }
 
 fn entry(row: &Row) -> Result<AuditLog> {

@@ -11,8 +11,9 @@ use tokio_postgres::{
 use usher_domain::{ConsistencyToken, Event, Origin, RoleSet, SessionId, UserId};
 
 use crate::{
-    Attempt, Connection, Constraint, Error, Result, connection::Parameter, idempotency, replica,
-    spent,
+    Attempt, Connection, Constraint, Error, Result,
+    connection::{Parameter, Plan},
+    idempotency, replica, spent,
 };
 
 mod entry;
@@ -212,7 +213,7 @@ impl Connection {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>> {
-        let run = self.run(context, statement, parameters);
+        let run = self.run(Plan::Kept, context, statement, parameters);
         if !self.is_replicated() {
             return run.await;
         }

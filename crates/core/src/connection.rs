@@ -1,23 +1,18 @@
 //! One connection, and the few ways to run a statement on it.
 //!
-//! Statements are sent unnamed with the types of their parameters: one round trip each, and safe behind every pooler.
-//! Two futures polled together share one round trip, since the driver sends both before it waits.
+//! Each costs one round trip. Two futures polled together share one, since the driver sends both before it waits.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::Object;
-use tokio_postgres::{
-    Row,
-    types::{ToSql, Type},
-};
+use deadpool::managed::Object;
+use tokio_postgres::Row;
 
-use crate::{Error, Result, spent};
+use crate::{Error, Result, client::Manager, spent};
 
-/// A parameter with the type it is sent as.
-pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(crate) use crate::client::{Parameter, Plan};
 
 /// The longest that one statement may take before its connection is given up.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -25,13 +20,13 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection from the pool, which it goes back to when dropped.
 #[derive(Debug)]
 pub struct Connection {
-    client: Option<Object>,
+    client: Option<Object<Manager>>,
     unanswered: AtomicUsize,
     is_replicated: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(client: Object, is_replicated: bool) -> Self {
+    pub(crate) fn new(client: Object<Manager>, is_replicated: bool) -> Self {
         Self {
             client: Some(client),
             unanswered: AtomicUsize::new(0),
@@ -51,12 +46,24 @@ impl Connection {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>> {
+        self.rows_by(Plan::Kept, context, statement, parameters)
+            .await
+    }
+
+    /// Runs a reading statement as [`Connection::rows`] does, and says how it is planned.
+    pub(crate) async fn rows_by(
+        &self,
+        plan: Plan,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
         // What writes begins with another word: `insert`, or `with` for a list of them.
         let verb = statement.split_whitespace().next();
         if !matches!(verb, Some("select" | "explain")) {
             return Err(Error::Unaudited(context));
         }
-        self.run(context, statement, parameters).await
+        self.run(plan, context, statement, parameters).await
     }
 
     /// Runs a reading statement that returns at most one row.
@@ -73,6 +80,7 @@ impl Connection {
     /// Runs any statement; what writes comes from [`Connection::change`] alone.
     pub(crate) async fn run(
         &self,
+        plan: Plan,
         context: &'static str,
         statement: &str,
         parameters: &[Parameter<'_>],
@@ -83,9 +91,9 @@ impl Connection {
         let started = Instant::now();
         let under_way = spent::statement(context);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        let answer =
-            tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(statement, parameters))
-                .await;
+        // All that waits for it is moved often, and smaller without it.
+        let query = Box::pin(client.query(statement, plan, parameters));
+        let answer = tokio::time::timeout(STATEMENT_TIMEOUT, query).await;
         drop(under_way);
         let answer = answer.map_err(|_| Error::Slow(context))?;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);

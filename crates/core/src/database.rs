@@ -9,13 +9,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
+use deadpool::{
+    Runtime,
+    managed::{Hook, HookError, QueueMode},
 };
 use once_cell::sync::OnceCell;
-use tokio_postgres::{NoTls, config::SslMode};
 
-use crate::{Connection, DatabaseUrl, Error, Replica, Result, spent, tls};
+use crate::{
+    Connection, DatabaseUrl, Error, Replica, Result,
+    client::{Client, Manager},
+    spent,
+};
+
+type Pool = deadpool::managed::Pool<Manager>;
 
 /// Everything from asking for a connection to having it, whatever the connection string allows for its parts.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -179,21 +185,12 @@ impl Database {
 }
 
 fn build(url: &DatabaseUrl) -> Result<Pool> {
-    let method = ManagerConfig {
-        recycling_method: RecyclingMethod::Fast,
-    };
-    let manager = if url.driver.get_ssl_mode() == SslMode::Disable {
-        Manager::from_config(url.driver.clone(), NoTls, method)
-    } else {
-        let connector =
-            tls::connector(url).map_err(|error| Error::unavailable(error.to_string()))?;
-        Manager::from_config(url.driver.clone(), connector, method)
-    };
+    let manager = Manager::new(url).map_err(|error| Error::unavailable(error.to_string()))?;
     Pool::builder(manager)
         .max_size(url.pool_size)
         .wait_timeout(Some(url.pool_wait))
         .create_timeout(url.driver.get_connect_timeout().copied())
-        .queue_mode(deadpool_postgres::QueueMode::Lifo)
+        .queue_mode(QueueMode::Lifo)
         .runtime(Runtime::Tokio1)
         .pre_recycle(Hook::async_fn(|client, metrics| {
             let (age, idle) = (metrics.age(), metrics.last_used());
@@ -205,18 +202,18 @@ fn build(url: &DatabaseUrl) -> Result<Pool> {
 
 /// Lets a used connection be used again. Only one that has been idle pays a round trip for it.
 async fn check(
-    client: &mut ClientWrapper,
+    client: &Client,
     age: Duration,
     idle: Duration,
-) -> std::result::Result<(), HookError> {
+) -> std::result::Result<(), HookError<tokio_postgres::Error>> {
     if age > MAX_AGE {
         return Err(HookError::message("too old"));
     }
     if idle <= TRUSTED_IDLE {
         return Ok(());
     }
-    match tokio::time::timeout(PING_TIMEOUT, client.simple_query("")).await {
-        Ok(Ok(_)) => Ok(()),
+    match tokio::time::timeout(PING_TIMEOUT, client.ping()).await {
+        Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(HookError::Backend(error)),
         Err(_) => Err(HookError::message("no sign of life")),
     }

@@ -36,16 +36,12 @@ const PASSED_ON: [&str; 16] = [
 ];
 
 /// Parameters that ask for what this product does anyway, or that mean something to another client only.
-const NEEDLESS: [&str; 12] = [
+const NEEDLESS: [&str; 8] = [
     "client_encoding",
     "gssencmode",
-    "pgbouncer",
     "pool_mode",
-    "prepareThreshold",
-    "prepared_statements",
     "socket_timeout",
     "sslsni",
-    "statement_cache_size",
     "supa",
     "uselibpqcompat",
     "workaround",
@@ -97,6 +93,8 @@ pub struct DatabaseUrl {
     pub(crate) pool_size: usize,
     /// How long a request waits for a connection (`pool_timeout`).
     pub(crate) pool_wait: Duration,
+    /// Whether statements are prepared under names (`prepared_statements`); a connection finds out when nothing is said.
+    pub(crate) prepares: Option<bool>,
     /// A file with the certificate authorities to trust instead of the public ones (`sslrootcert`).
     pub(crate) root_certificates: Option<PathBuf>,
 }
@@ -107,6 +105,7 @@ struct Asked {
     ssl_mode: Option<SslMode>,
     pool_size: usize,
     pool_wait: Duration,
+    prepares: Option<bool>,
     root_certificates: Option<PathBuf>,
 }
 
@@ -139,6 +138,7 @@ impl DatabaseUrl {
             driver,
             pool_size: asked.pool_size,
             pool_wait: asked.pool_wait,
+            prepares: asked.prepares,
             root_certificates: asked.root_certificates,
         })
     }
@@ -151,6 +151,11 @@ impl DatabaseUrl {
     /// Returns the file with the certificate authorities to trust, when one was named.
     pub fn root_certificates(&self) -> Option<&Path> {
         self.root_certificates.as_deref()
+    }
+
+    /// Returns whether statements are prepared under names, when the string says so.
+    pub fn prepares(&self) -> Option<bool> {
+        self.prepares
     }
 
     /// Tells whether the database is on this machine.
@@ -166,6 +171,7 @@ impl Asked {
             ssl_mode: None,
             pool_size: DEFAULT_POOL_SIZE,
             pool_wait: Duration::from_secs(2),
+            prepares: None,
             root_certificates: None,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -184,6 +190,13 @@ impl Asked {
             "pool_timeout" => {
                 let seconds = parse_number("pool_timeout", value, 1..=60)?;
                 self.pool_wait = Duration::from_secs(seconds as u64);
+            }
+            "prepared_statements" => self.prepares = Some(parse_boolean(value)?),
+            // How other clients are told that there is a pooler which keeps none.
+            "pgbouncer" | "statement_cache_size" | "prepareThreshold" => {
+                if matches!((name, value), ("pgbouncer", "true") | (_, "0")) {
+                    self.prepares.get_or_insert(false);
+                }
             }
             "sslrootcert" if value == "system" => {}
             "sslrootcert" => self.root_certificates = Some(PathBuf::from(value)),
@@ -218,6 +231,14 @@ fn parse_number(
             value: value.to_owned(),
             hint: "use a small whole number",
         })
+}
+
+fn parse_boolean(value: &str) -> Result<bool, UrlError> {
+    value.parse().map_err(|_| UrlError::Unsupported {
+        parameter: "prepared_statements",
+        value: value.to_owned(),
+        hint: "use true or false",
+    })
 }
 
 /// Certificates are always verified with their host name, so that all the stricter modes are one.

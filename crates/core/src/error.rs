@@ -1,6 +1,6 @@
 //! What can go wrong between a function and its database.
 
-use deadpool_postgres::{PoolError, TimeoutType};
+use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::error::{DbError, SqlState};
 
 /// A rule of the schema that refused a change; the constraint's name says which.
@@ -142,8 +142,8 @@ impl Error {
     }
 }
 
-impl From<PoolError> for Error {
-    fn from(error: PoolError) -> Self {
+impl From<PoolError<tokio_postgres::Error>> for Error {
+    fn from(error: PoolError<tokio_postgres::Error>) -> Self {
         Self::unavailable(match error {
             PoolError::Backend(source) if source.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
                 let reason = describe(&source);

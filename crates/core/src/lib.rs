@@ -9,6 +9,7 @@
 pub mod audit_logs;
 mod audited;
 mod bytes;
+mod client;
 pub mod config;
 mod connection;
 mod database;

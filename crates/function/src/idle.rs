@@ -22,8 +22,8 @@ pub(crate) struct Idle {
 
 impl Idle {
     /// Watches over the connections of an instance.
-    pub(crate) fn new(app: App) -> Self {
-        let (asked, closed) = (app.database.clone(), app.database);
+    pub(crate) fn new(app: &App) -> Self {
+        let (asked, closed) = (app.database.clone(), app.database.clone());
         let is_connected = move || asked.figures().open > 0;
         Self::closing(AFTER, is_connected, move || closed.close_idle(AFTER))
     }

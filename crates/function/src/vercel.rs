@@ -36,7 +36,7 @@ pub(crate) async fn run(
     app: Option<App>,
     exporter: Option<Exporter>,
 ) -> Result<(), Error> {
-    let idle = app.map(Idle::new);
+    let idle = app.map(|app| Idle::new(&app));
     let function = Arc::new(Function {
         router,
         parameters,

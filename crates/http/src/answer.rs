@@ -4,7 +4,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -176,38 +175,40 @@ impl Answer for Done {
     }
 }
 
+/// A view with the members that were asked for.
+struct Trimmed<'a, V> {
+    view: &'a V,
+    fields: Option<&'a Fields<V>>,
+}
+
+impl<V: View> Serialize for Trimmed<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(fields) = self.fields else {
+            return self.view.serialize(serializer);
+        };
+        let mut value = serde_json::to_value(self.view).map_err(serde::ser::Error::custom)?;
+        fields.trim(&mut value);
+        value.serialize(serializer)
+    }
+}
+
 fn render<V: View>(status: StatusCode, view: &V, fields: Option<&Fields<V>>) -> Response {
-    let rendered = match fields {
-        None => serde_json::to_string(view),
-        Some(_) => trimmed(view, fields).map(|value| value.to_string()),
-    };
-    match rendered {
-        Ok(text) => with_json_type((status, text).into_response()),
+    json_response(status, &Trimmed { view, fields })
+}
+
+/// Makes an answer of anything that is JSON.
+pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => {
+            let mut response = (status, text).into_response();
+            let kind = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            response
+        }
         Err(error) => Problem::from(Code::Internal)
             .with_source(error)
             .into_response(),
     }
-}
-
-fn trimmed<V: View>(view: &V, fields: Option<&Fields<V>>) -> serde_json::Result<Value> {
-    let mut value = serde_json::to_value(view)?;
-    if let Some(fields) = fields {
-        fields.trim(&mut value);
-    }
-    Ok(value)
-}
-
-/// Makes an answer of any JSON.
-pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response {
-    with_json_type((status, value.to_string()).into_response())
-}
-
-fn with_json_type(mut response: Response) -> Response {
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
 }
 
 /// The version as a strong entity tag (RFC 9110, section 8.8.3).

@@ -1,5 +1,7 @@
 //! What every handler can reach: the instance, made once at its start.
 
+use std::{ops::Deref, sync::Arc};
+
 use usher_core::{
     Config, ConfigError, Database, Environment, passwords::Passwords, secret::Secret,
     tokens::Tokens,
@@ -7,9 +9,17 @@ use usher_core::{
 
 use crate::Telemetry;
 
-/// One running instance. Clones are the same instance.
+/// One running instance. Clones are the same instance, and cheap: every extractor of a request gets one.
 #[derive(Clone, Debug)]
 pub struct App {
+    instance: Arc<Instance>,
+    /// What requests did, when a collector wants to know.
+    pub telemetry: Option<Telemetry>,
+}
+
+/// What an instance is made of.
+#[derive(Debug)]
+pub struct Instance {
     /// The database; nothing is connected before the first statement.
     pub database: Database,
     /// Makes and checks access tokens.
@@ -18,8 +28,6 @@ pub struct App {
     pub secret: Secret,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
-    /// What requests did, when a collector wants to know.
-    pub telemetry: Option<Telemetry>,
     environment: Environment,
     health_token: Option<String>,
     cron_secret: Option<String>,
@@ -33,7 +41,7 @@ impl App {
 
     /// Makes an instance.
     pub fn new(config: &Config) -> Self {
-        Self {
+        let instance = Instance {
             database: config.open_database(),
             tokens: Tokens::new(
                 config.signing_keys.clone(),
@@ -42,10 +50,13 @@ impl App {
             ),
             secret: config.secret.clone(),
             passwords: Passwords::new(config.cost.clone()),
-            telemetry: None,
             environment: config.environment,
             health_token: config.health_token.clone(),
             cron_secret: config.cron_secret.clone(),
+        };
+        Self {
+            instance: Arc::new(instance),
+            telemetry: None,
         }
     }
 
@@ -57,7 +68,17 @@ impl App {
             ..self
         }
     }
+}
 
+impl Deref for App {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.instance
+    }
+}
+
+impl Instance {
     /// Tells whether details may be shown to anybody, and queries logged.
     pub fn is_development(&self) -> bool {
         self.environment == Environment::Development

@@ -21,6 +21,8 @@ pub struct Asked {
     pub signs_of_life: usize,
     /// Statements that were prepared under a name.
     pub named: usize,
+    /// Statements that were sent without one.
+    pub unnamed: usize,
 }
 
 /// What was asked, and the number of the last wait that is over.
@@ -78,7 +80,8 @@ impl Conversation {
                     self.open.push_back(number);
                 }
                 // Parse: the name stands first and ends with a zero.
-                (_, b'P') if body.first() != Some(&0) => asked.named += 1,
+                (_, b'P') if body.first() == Some(&0) => asked.unnamed += 1,
+                (_, b'P') => asked.named += 1,
                 _ => {}
             }
         }

@@ -37,6 +37,9 @@ impl Address {
             _ => "verify-full",
         };
         let _ = write!(text, "&sslmode={mode}");
+        if let Some(prepares) = self.url.prepares() {
+            let _ = write!(text, "&prepared_statements={prepares}");
+        }
         for address in driver.get_hostaddrs() {
             let _ = write!(text, "&hostaddr={address}");
         }
@@ -47,10 +50,13 @@ impl Address {
     }
 
     /// Returns the string of the same database, reached through a port of this machine.
+    ///
+    /// No connection has to find out whether it is a direct one, which would look like a statement of a call.
     pub(super) fn through(&self, port: u16, connections: usize) -> String {
         format!(
-            "{}&sslmode=disable",
-            self.at(&format!("127.0.0.1:{port}"), connections)
+            "{}&sslmode=disable&prepared_statements={}",
+            self.at(&format!("127.0.0.1:{port}"), connections),
+            self.url.prepares().unwrap_or(true)
         )
     }
 

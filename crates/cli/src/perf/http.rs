@@ -19,6 +19,7 @@ use self::{
     processes::{Postmaster, Spent},
     routes::{ALL, Call, Target},
     server::Server,
+    turns::Turns,
 };
 use super::{
     address::Address,
@@ -33,13 +34,19 @@ mod pgbench;
 mod processes;
 mod routes;
 mod server;
+mod turns;
 
 /// How many connections the server has to the database.
 const POOL: usize = 10;
 /// How many connections the client has to the server, in turn.
 const LEVELS: [usize; 3] = [1, 10, 50];
+/// How long the requests are sent before it is the turn of pgbench, for as long. In turns, other work on the machine disturbs
+/// both alike.
+const TURN: Duration = Duration::from_secs(2);
+/// How long requests are sent that are not counted, so that what they need is in memory, as it is for pgbench.
+const WARM_UP: Duration = Duration::from_millis(500);
 /// How many requests of a route lend their statements to pgbench.
-const LENT: usize = 10;
+const LENT: usize = 4;
 
 /// What all routes showed.
 #[derive(Debug, Serialize)]
@@ -74,7 +81,7 @@ pub(super) struct Load {
     pub(super) database_memory: Option<f64>,
     /// The same statements by pgbench, on as many connections as the server had.
     pub(super) pgbench: Option<Ran>,
-    /// Requests per second, measured by what pgbench reaches.
+    /// Requests per second by what pgbench reaches, in the middle of the turns.
     pub(super) ratio: Option<f64>,
 }
 
@@ -104,7 +111,7 @@ pub(super) async fn measure(
     };
     let drive = Drive {
         address,
-        server: Server::start(&address.text(POOL), &secrets).await?,
+        server: Server::start(&address.text(POOL), &secrets, "error").await?,
         target: Arc::new(Target {
             world,
             secret: Secret::parse(&secret).map_err(anyhow::Error::msg)?,
@@ -118,7 +125,9 @@ pub(super) async fn measure(
     for (number, (name, call)) in ALL.iter().enumerate().filter(|(_, (name, _))| only(name)) {
         tell(&format!("  {} of {}: {name}", number + 1, ALL.len()));
         let scripts = match (&lent, &drive.pgbench) {
-            (Some(lent), Some(_)) if call.reads_only() => Some(lent.scripts(*call, &drive).await?),
+            (Some(lent), Some(_)) if call.is_repeatable() => {
+                Some(lent.scripts(*call, &drive).await?)
+            }
             _ => None,
         };
         let mut levels = Vec::new();
@@ -169,34 +178,23 @@ impl Drive<'_> {
             caller.call(call).await?;
             callers.push(caller);
         }
-        let before = self.spent();
-        let (tally, took) = call_all(callers, call, self.limit).await?;
-        let after = self.spent();
-        let calls = tally.times.len();
-        let mut load = Load {
-            level: tally.into_level(connections, took),
-            server_cpu: Spent::between(before.0, after.0, calls),
-            database_cpu: Spent::between(before.1, after.1, calls),
-            server_memory: after.0.map(|spent| spent.megabytes),
-            database_memory: after.1.map(|spent| spent.megabytes),
-            pgbench: None,
-            ratio: None,
-        };
-        if let (Some(pgbench), Some(scripts)) = (&self.pgbench, scripts) {
-            let clients = connections.min(POOL);
-            let ran = pgbench
-                .run(
-                    self.address,
-                    scripts,
-                    clients,
-                    self.limit,
-                    self.postmaster.as_ref(),
-                )
-                .await?;
-            load.ratio = Some(load.level.per_second / ran.per_second);
-            load.pgbench = Some(ran);
+        if call.is_repeatable() {
+            call_all(&mut callers, call, WARM_UP).await?;
         }
-        Ok(load)
+        let mut shown = Turns::default();
+        while shown.took < self.limit {
+            let before = self.spent();
+            let turn = TURN.min(self.limit.saturating_sub(shown.took));
+            let (tally, took) = call_all(&mut callers, call, turn).await?;
+            shown.add(tally, took, before, self.spent());
+            if let (Some(pgbench), Some(scripts)) = (&self.pgbench, scripts) {
+                let clients = connections.min(POOL);
+                let postmaster = self.postmaster.as_ref();
+                let ran = pgbench.run(self.address, scripts, call.plan_mode(), clients, postmaster);
+                shown.compare(ran.await?);
+            }
+        }
+        Ok(shown.into_load(connections, self.spent()))
     }
 
     /// Returns what the server and the database spent so far.
@@ -207,10 +205,14 @@ impl Drive<'_> {
 }
 
 /// Has all callers call, each as soon as it has its answer.
-async fn call_all(callers: Vec<Caller>, call: Call, limit: Duration) -> Result<(Tally, Duration)> {
+async fn call_all(
+    callers: &mut Vec<Caller>,
+    call: Call,
+    limit: Duration,
+) -> Result<(Tally, Duration)> {
     let started = Instant::now();
     let mut calling = JoinSet::new();
-    for mut caller in callers {
+    for mut caller in callers.drain(..) {
         calling.spawn(async move {
             let mut tally = Tally::default();
             while started.elapsed() < limit {
@@ -220,12 +222,14 @@ async fn call_all(callers: Vec<Caller>, call: Call, limit: Duration) -> Result<(
                     Err(error) => tally.failures.push(format!("{error:#}")),
                 }
             }
-            tally
+            (caller, tally)
         });
     }
     let mut tally = Tally::default();
     while let Some(part) = calling.join_next().await {
-        tally.add(part?);
+        let (caller, part) = part?;
+        callers.push(caller);
+        tally.add(part);
     }
     Ok((tally, started.elapsed()))
 }
@@ -240,7 +244,8 @@ async fn lend(address: &Address, secrets: &[String; 2]) -> Result<Option<Lender>
     let Some(recorder) = Recorder::start(address).await? else {
         return Ok(None);
     };
-    let server = Server::start(recorder.address(), secrets).await?;
+    // What writes fails at it, as it is meant to.
+    let server = Server::start(recorder.address(), secrets, "off").await?;
     Ok(Some(Lender { recorder, server }))
 }
 
@@ -253,8 +258,10 @@ impl Lender {
         let mut scripts = Vec::new();
         for number in 0..LENT {
             self.recorder.take();
-            caller.call(call).await?;
-            scripts.push(Script::of(&self.recorder, &self.recorder.take(), number).await?);
+            // What writes fails here, as it is meant to.
+            let _ = caller.call(call).await;
+            let requests = self.recorder.take();
+            scripts.push(Script::of(&self.recorder, &requests, number, &drive.target.world).await?);
         }
         Ok(scripts)
     }

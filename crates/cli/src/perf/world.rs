@@ -24,6 +24,8 @@ use super::people::{DOMAIN, Dice};
 
 /// How many users are asked for, at most.
 const SAMPLE: usize = 10_000;
+/// How many neighbours are, so that what they need is soon in memory.
+const NEIGHBOURS: i64 = 1000;
 /// How many accounts sign in.
 const ACCOUNTS: usize = 20;
 
@@ -34,6 +36,15 @@ pub(super) struct Sampled {
     pub(super) email: Email,
     pub(super) name: String,
     pub(super) created_at: OffsetDateTime,
+}
+
+/// Which users are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Any of them.
+    Any,
+    /// Some whose ids follow on each other.
+    Neighbours,
 }
 
 /// What calls are made of.
@@ -57,8 +68,12 @@ pub(super) struct World {
 
 impl World {
     /// Looks around in a database that was loaded, and makes the accounts.
-    pub(super) async fn prepare(client: &Client, database: &Database) -> Result<Self> {
-        let (users, busiest) = (some_users(client).await?, busiest(client).await?);
+    pub(super) async fn prepare(
+        client: &Client,
+        database: &Database,
+        choice: Choice,
+    ) -> Result<Self> {
+        let (users, busiest) = (some_users(client, choice).await?, busiest(client).await?);
         let connection = database.connection().await?;
         let request_id = secret::request_id();
         let run = request_id.as_str().replace('-', "").to_lowercase();
@@ -121,6 +136,15 @@ impl World {
         &self.users[number % self.users.len()]
     }
 
+    /// Returns the lowest and the highest id of the users.
+    pub(super) fn bounds(&self) -> (i64, i64) {
+        let ids = || self.users.iter().map(|user| user.id.get());
+        (
+            ids().min().unwrap_or_default(),
+            ids().max().unwrap_or_default(),
+        )
+    }
+
     /// Returns the address of the account of a number; the accounts take turns.
     pub(super) fn account(&self, number: usize) -> &Email {
         &self.accounts[number % self.accounts.len()]
@@ -175,7 +199,7 @@ fn newcomer(local: &str, roles: &[&str]) -> Result<NewUser> {
 }
 
 /// Returns some of the users that were loaded.
-async fn some_users(client: &Client) -> Result<Vec<Sampled>> {
+async fn some_users(client: &Client, choice: Choice) -> Result<Vec<Sampled>> {
     let bounds = "
         select
           coalesce(min(id), 0) as first,
@@ -188,9 +212,15 @@ async fn some_users(client: &Client) -> Result<Vec<Sampled>> {
     let (first, last): (i64, i64) = (row.try_get("first")?, row.try_get("last")?);
     let mut dice = Dice::new(1);
     let count = (last - first + 1).cast_unsigned();
-    let ids: Vec<_> = (0..SAMPLE * 2)
-        .map(|_| first + dice.below(count).cast_signed())
-        .collect();
+    let ids: Vec<_> = match choice {
+        Choice::Any => (0..SAMPLE * 2)
+            .map(|_| first + dice.below(count).cast_signed())
+            .collect(),
+        Choice::Neighbours => {
+            let middle = first + (last - first) / 2;
+            (middle..middle + NEIGHBOURS).collect()
+        }
+    };
     let some = "
         select
           id,

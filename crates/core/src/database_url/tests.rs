@@ -20,6 +20,25 @@ fn a_prisma_string_is_understood() {
 }
 
 #[test]
+fn whether_statements_get_names_is_said_or_left_to_be_found_out() {
+    for (query, prepares) in [
+        ("", None),
+        ("pgbouncer=false", None),
+        ("statement_cache_size=100", None),
+        ("prepared_statements=true", Some(true)),
+        ("prepared_statements=false", Some(false)),
+        ("pgbouncer=true", Some(false)),
+        ("statement_cache_size=0", Some(false)),
+        ("prepareThreshold=0", Some(false)),
+        ("pgbouncer=true&prepared_statements=true", Some(true)),
+        ("prepared_statements=true&pgbouncer=true", Some(true)),
+    ] {
+        let url = parse(&format!("postgres://u@h/app?{query}")).unwrap();
+        assert_eq!(url.prepares(), prepares, "{query}");
+    }
+}
+
+#[test]
 fn another_machine_is_spoken_to_by_tls_whatever_the_string_says() {
     for query in [
         "",
@@ -56,6 +75,7 @@ fn what_cannot_be_honoured_is_named_and_the_password_is_not() {
         ("schema=other", "schema=other"),
         ("sslmode=no-verify", "sslmode=no-verify"),
         ("connection_limit=0", "connection_limit=0"),
+        ("prepared_statements=maybe", "prepared_statements=maybe"),
         ("sslcert=x", "sslcert"),
         ("hello=1", "hello"),
     ] {

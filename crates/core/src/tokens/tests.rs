@@ -11,6 +11,7 @@ fn tokens() -> Tokens {
         keys: SigningKeys::parse(&SigningKeys::generate().unwrap()).unwrap(),
         issuer: ISSUER.into(),
         audience: ISSUER.into(),
+        known: Arc::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lists of users: walked by the key they are sorted by, so that the last page costs what the first does.
 
 use time::OffsetDateTime;
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 use usher_domain::{Limit, Page, Position, User, UserFilter, UserSort};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Connection, Error, Result,
+    connection::Plan,
     row::{self, USER_COLUMNS},
     select::Conditions,
 };
@@ -56,8 +57,7 @@ pub async fn list(connection: &Connection, request: &ListUsers) -> Result<Page<U
         let condition = order.after(&mut conditions, after);
         conditions.and_text(&condition);
     }
-    let limit_and_one = request.limit.and_one();
-    let count = conditions.parameter(&limit_and_one, Type::INT8);
+    // A plan that is kept has to know how much is wanted of it.
     let statement = format!(
         "select {USER_COLUMNS}
         from users
@@ -66,9 +66,11 @@ pub async fn list(connection: &Connection, request: &ListUsers) -> Result<Page<U
         limit {count}",
         conditions = conditions.text(),
         order = order.by(),
+        count = request.limit.and_one(),
     );
+    let parameters = conditions.parameters();
     let rows = connection
-        .rows("list users", &statement, conditions.parameters())
+        .rows_by(values.plan(), "list users", &statement, parameters)
         .await?;
     let users = rows.iter().map(row::user).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(users, request.limit, |last| order.position(last)))
@@ -92,16 +94,20 @@ async fn count_exactly(connection: &Connection, filter: &UserFilter) -> Result<i
         "select count(*) as count from users where {}",
         conditions.text()
     );
-    let row = connection
-        .row("count users", &statement, conditions.parameters())
+    let parameters = conditions.parameters();
+    let rows = connection
+        .rows_by(Plan::Anew, "count users", &statement, parameters)
         .await?;
-    counted(row)
+    counted(&rows)
 }
 
 /// Reads the column `count` of a statement that always returns a row.
-pub(super) fn counted(row: Option<tokio_postgres::Row>) -> Result<i64> {
-    let row = row.ok_or_else(|| Error::corrupt("count", "is missing"))?;
-    row::get(&row, "count")
+pub(super) fn counted(rows: &[Row]) -> Result<i64> {
+    let row = rows.first();
+    row::get(
+        row.ok_or_else(|| Error::corrupt("count", "is missing"))?,
+        "count",
+    )
 }
 
 async fn estimate(connection: &Connection, filter: &UserFilter) -> Result<i64> {
@@ -121,11 +127,13 @@ async fn estimate(connection: &Connection, filter: &UserFilter) -> Result<i64> {
         "explain (format json) select from users where {}",
         conditions.text()
     );
-    let row = connection
-        .row("estimate users", &statement, conditions.parameters())
+    let parameters = conditions.parameters();
+    let rows = connection
+        .rows_by(Plan::Anew, "estimate users", &statement, parameters)
         .await?;
+    let row = rows.first();
     let row = row.ok_or_else(|| Error::corrupt("QUERY PLAN", "is missing"))?;
-    let plan: serde_json::Value = row::get(&row, "QUERY PLAN")?;
+    let plan: serde_json::Value = row::get(row, "QUERY PLAN")?;
     plan.pointer("/0/Plan/Plan Rows")
         .and_then(serde_json::Value::as_i64)
         .ok_or_else(|| Error::corrupt("QUERY PLAN", "has no row count"))
@@ -149,6 +157,15 @@ impl<'a> Values<'a> {
             role: filter.role.as_ref().map(|role| vec![role.as_str()]),
             email: filter.email.as_ref().map(usher_domain::Email::as_str),
         }
+    }
+
+    /// Returns how a list is planned: by an index that all filters but that on the address leave open.
+    fn plan(&self) -> Plan {
+        let is_open = self.is_active.is_none()
+            && self.created_from.is_none()
+            && self.created_to.is_none()
+            && self.role.is_none();
+        if is_open { Plan::Kept } else { Plan::Anew }
     }
 
     /// Returns all conditions.

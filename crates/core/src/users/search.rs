@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Connection, Result,
+    connection::Plan,
     row::{self, USER_COLUMNS},
 };
 
@@ -76,8 +77,9 @@ pub(super) async fn page(
         pattern: conditions.parameter(&pattern, Type::TEXT),
         count: conditions.parameter(&count, Type::INT8),
     };
+    let (statement, parameters) = (parts.statement(), conditions.parameters());
     let rows = connection
-        .rows("search users", &parts.statement(), conditions.parameters())
+        .rows_by(Plan::Anew, "search users", &statement, parameters)
         .await?;
     let mut users = rows.iter().map(row::user).collect::<Result<Vec<_>>>()?;
     let is_early = match rows.last() {
@@ -117,10 +119,11 @@ pub(super) async fn count(
         ) as counted (count)",
         rare = rare(&text, "id", &format!("{hit} and {filters}")),
     );
-    let row = connection
-        .row("count found users", &statement, conditions.parameters())
+    let parameters = conditions.parameters();
+    let rows = connection
+        .rows_by(Plan::Anew, "count found users", &statement, parameters)
         .await?;
-    counted(row)
+    counted(&rows)
 }
 
 /// What the statement of a page is put together from: SQL, with parameters where values are.

@@ -10,7 +10,7 @@ use usher_core::{
     tokens::Presented,
     users::{self, Subject},
 };
-use usher_domain::{Grant, Origin, UserId};
+use usher_domain::{Grant, Origin, User, UserId};
 
 use super::{Access, check, describe, describe_user_id, token};
 use crate::{
@@ -104,6 +104,18 @@ pub struct Named<P> {
 }
 
 impl<P: Grant> Named<P> {
+    /// Returns the user.
+    pub(crate) async fn user(&self) -> Result<User, Problem> {
+        let find = |connection: Arc<Connection>| async move {
+            match self.id {
+                Some(id) => users::find(&connection, id).await,
+                None => Ok(None),
+            }
+        };
+        let (_, user) = self.reads.read(find).await?;
+        Ok(user.ok_or(Code::UserNotFound)?)
+    }
+
     /// Returns the caller, and the user with the permissions held.
     pub(crate) async fn find(&self) -> Result<(Actor, Subject), Problem> {
         let (actor, subject) = self.look_up().await?;

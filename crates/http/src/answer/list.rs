@@ -5,13 +5,11 @@ use http::{HeaderValue, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
-use serde_json::json;
 use usher_core::secret::Secret;
 use usher_domain::Page;
 
-use super::{View, json_response, trimmed};
+use super::{Trimmed, View, json_response};
 use crate::{
-    Code, Problem,
     describe::{Answer, AnswerDocs, Docs},
     input::Fields,
 };
@@ -51,6 +49,13 @@ impl<V> Listed<V> {
     }
 }
 
+#[derive(Serialize)]
+#[serde(bound = "V: View")]
+struct Body<'a, V> {
+    data: Vec<Trimmed<'a, V>>,
+    page: PageView,
+}
+
 /// Where a list goes on.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -66,22 +71,17 @@ struct PageView {
 
 impl<V: View> IntoResponse for Listed<V> {
     fn into_response(self) -> Response {
-        let data = self
-            .views
-            .iter()
-            .map(|view| trimmed(view, self.fields.as_ref()))
-            .collect::<Result<Vec<_>, _>>();
-        let page = PageView {
-            has_more: self.next.is_some(),
-            next_cursor: self.next,
-            total: self.total,
+        let fields = self.fields.as_ref();
+        let views = self.views.iter();
+        let body = Body {
+            data: views.map(|view| Trimmed { view, fields }).collect(),
+            page: PageView {
+                has_more: self.next.is_some(),
+                next_cursor: self.next,
+                total: self.total,
+            },
         };
-        let mut response = match data {
-            Ok(data) => json_response(StatusCode::OK, &json!({ "data": data, "page": page })),
-            Err(error) => Problem::from(Code::Internal)
-                .with_source(error)
-                .into_response(),
-        };
+        let mut response = json_response(StatusCode::OK, &body);
         if let Some(link) = self.link.and_then(|link| HeaderValue::try_from(link).ok()) {
             response.headers_mut().insert(header::LINK, link);
         }

@@ -73,13 +73,14 @@ view! {
 
 impl From<&User> for UserView {
     fn from(user: &User) -> Self {
+        let avatar_url = user.avatar_url.as_ref();
         Self {
             id: user.id.get(),
-            name: user.name.to_string(),
-            email: user.email.to_string(),
+            name: user.name.as_str().to_owned(),
+            email: user.email.as_str().to_owned(),
             roles: user.roles.names().into_iter().map(str::to_owned).collect(),
             is_active: user.is_active,
-            avatar_url: user.avatar_url.as_ref().map(ToString::to_string),
+            avatar_url: avatar_url.map(|url| url.as_str().to_owned()),
             version: user.version,
             created_at: Timestamp(user.created_at),
             updated_at: Timestamp(user.updated_at),
@@ -253,8 +254,8 @@ async fn show(
     named: Named<UsersRead>,
     Query(query): Query<ShowQuery>,
 ) -> Result<Shown<UserView>, Problem> {
-    let (_, subject) = named.find().await?;
-    Ok(shown(&subject.user).only(query.fields))
+    let user = named.user().await?;
+    Ok(shown(&user).only(query.fields))
 }
 
 /// PATCH /`api/users/{user_id`}, users:update, UPDATE.

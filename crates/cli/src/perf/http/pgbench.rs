@@ -3,7 +3,6 @@
 use std::{
     fmt::{self, Write as _},
     fs,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -11,14 +10,21 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 use usher_core::secret::Secret;
 
-use super::processes::{Postmaster, Spent};
+use super::{
+    TURN,
+    processes::{Postmaster, Spent},
+};
 use crate::{
     client_tools::ClientTool,
-    perf::{address::Address, recorder::Recorder, wire::Request},
+    perf::{address::Address, recorder::Recorder, wire::Request, world::World},
 };
 
 /// The first version that sends several statements in one round trip, as the server does.
 const OLDEST: u32 = 14;
+
+/// What the change of a user has in it, and the look at the user before.
+const CHANGE: &str = "update users";
+const LOOK_UP: &str = "from users where id = $1";
 
 /// The program.
 #[derive(Debug)]
@@ -32,6 +38,14 @@ pub(in crate::perf) struct Ran {
     pub(in crate::perf) per_second: f64,
     /// Milliseconds of processor time of the database for 1000 of them.
     pub(in crate::perf) database_cpu: Option<f64>,
+}
+
+impl Ran {
+    /// Returns the middle of several runs.
+    pub(super) fn middle(mut runs: Vec<Self>) -> Option<Self> {
+        runs.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
+        runs.get(runs.len() / 2).copied()
+    }
 }
 
 /// The statements of one request.
@@ -57,17 +71,17 @@ impl Pgbench {
         &self,
         address: &Address,
         scripts: &[Script],
+        plan_mode: &str,
         clients: usize,
-        time: Duration,
         postmaster: Option<&Postmaster>,
     ) -> Result<Ran> {
         let folder = std::env::temp_dir().join(format!("usher-pgbench-{}", Secret::generate()?));
         fs::create_dir_all(&folder)?;
-        let mut command = self.0.command_for(address.url(), &address.options())?;
+        let options = format!("{} -c plan_cache_mode={plan_mode}", address.options());
+        let mut command = self.0.command_for(address.url(), options.trim())?;
         command.args(["--no-vacuum", "--protocol=prepared"]);
         command.arg(format!("--client={clients}"));
-        // In whole seconds, which it takes no less of.
-        command.arg(format!("--time={}", time.as_secs().max(1)));
+        command.arg(format!("--time={}", TURN.as_secs()));
         for (number, script) in scripts.iter().enumerate() {
             let file = folder.join(format!("{number}.sql"));
             fs::write(&file, &script.text)?;
@@ -109,14 +123,22 @@ impl fmt::Display for Pgbench {
 }
 
 impl Script {
-    /// Writes the statements of a request so that pgbench sends their values as parameters too.
+    /// Writes the statements of a request so that pgbench sends their values as parameters too, and waits as often: a
+    /// change follows on the answers before it.
+    ///
+    /// What would happen only once is done to another user each time, as requests do it.
     pub(super) async fn of(
         recorder: &Recorder,
         requests: &[Request],
         script: usize,
+        world: &World,
     ) -> Result<Self> {
+        let (first, last) = world.bounds();
+        let changes = requests.iter().any(|request| request.text.contains(CHANGE));
         let mut own = Self {
-            text: "\\startpipeline\n".to_owned(),
+            text: format!(
+                "\\set user random({first}, {last})\n\\set number random(1, 1000000000)\n\\startpipeline\n"
+            ),
             values: Vec::new(),
         };
         for (number, request) in requests.iter().enumerate() {
@@ -133,7 +155,9 @@ impl Script {
             let mut text = request.text.trim().to_owned();
             // From the last on: `$1` is also the beginning of `$10`.
             for (place, (value, kind)) in values.into_iter().zip(&types).enumerate().rev() {
+                let another = another(&request.text, place).filter(|_| changes);
                 let written = match value {
+                    _ if let Some(another) = another => another.to_owned(),
                     None => format!("null::{kind}"),
                     Some(value) => {
                         let name = format!("v{script}_{number}_{place}");
@@ -144,10 +168,28 @@ impl Script {
                 };
                 text = text.replace(&format!("${}", place + 1), &written);
             }
+            if !request.is_reading() {
+                own.text.push_str("\\endpipeline\n\\startpipeline\n");
+            }
             let _ = writeln!(own.text, "{text};");
         }
         own.text.push_str("\\endpipeline\n");
         Ok(own)
+    }
+}
+
+/// Returns what stands for a value so that a change can be made to any user at any version.
+fn another(statement: &str, place: usize) -> Option<&'static str> {
+    let is_change = statement.contains(CHANGE);
+    match place {
+        0 if is_change || statement.contains(LOOK_UP) => Some(":user::int8"),
+        1 if is_change => Some("users.version"),
+        2 if is_change => Some("(split_part(users.name, ' ', 1) || ' ' || :number::int8)"),
+        3 if is_change => Some("users.email"),
+        4 if is_change => Some("users.roles"),
+        5 if is_change => Some("users.is_active"),
+        6 if is_change => Some("users.avatar_url"),
+        _ => None,
     }
 }
 

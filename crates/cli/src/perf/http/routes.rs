@@ -9,10 +9,11 @@ use usher_domain::{Email, Position, UserSort};
 use crate::perf::{people::Term, world::World};
 
 /// Every route that is measured.
-pub(super) const ALL: [(&str, Call); 11] = [
+pub(super) const ALL: [(&str, Call); 12] = [
     ("GET /api/health/live", Call::Live),
     ("GET /api/me", Call::Me),
     ("GET /api/users/{user_id}", Call::User),
+    ("GET /api/users?email=…", Call::ByEmail),
     ("GET /api/users", Call::FirstPage),
     ("GET /api/users?cursor=…", Call::AnyPage),
     ("GET /api/users?q=… (rare)", Call::Search),
@@ -29,6 +30,7 @@ pub(super) enum Call {
     Live,
     Me,
     User,
+    ByEmail,
     FirstPage,
     AnyPage,
     Search,
@@ -55,12 +57,21 @@ pub(super) struct Sent {
 }
 
 impl Call {
-    /// Tells whether the server only reads, so that pgbench can send the same again and again.
-    pub(super) fn reads_only(self) -> bool {
-        matches!(
+    /// Tells whether pgbench can do the same again and again.
+    pub(super) fn is_repeatable(self) -> bool {
+        !matches!(
             self,
-            Self::Me | Self::User | Self::FirstPage | Self::AnyPage | Self::Search
+            Self::Live | Self::Refresh | Self::Login | Self::Create
         )
+    }
+
+    /// Returns how the server plans the statements in the end, which pgbench does not run for long enough to come to.
+    pub(super) fn plan_mode(self) -> &'static str {
+        if self == Self::Search {
+            "force_custom_plan"
+        } else {
+            "force_generic_plan"
+        }
     }
 
     /// Who hashes is refused beyond a short queue.
@@ -97,6 +108,7 @@ impl Call {
             Self::Live => get("/api/health/live".to_owned()),
             Self::Me => get("/api/me".to_owned()),
             Self::User => get(format!("/api/users/{}", user.id)),
+            Self::ByEmail => get(format!("/api/users?email={}", user.email)),
             Self::FirstPage => get("/api/users".to_owned()),
             Self::AnyPage => {
                 let position = Position {

@@ -26,8 +26,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts this very program as a server, with nothing in its environment but what is said here.
-    pub(super) async fn start(database: &str, values: &[String; 2]) -> Result<Self> {
+    /// Starts this very program as a server, with nothing in its environment but what is said here; `log` is `USHER_LOG`.
+    pub(super) async fn start(database: &str, values: &[String; 2], log: &str) -> Result<Self> {
         let program =
             env::current_exe().context("cannot find this program to start it as a server")?;
         let mut command = Command::new(program);
@@ -37,6 +37,7 @@ impl Server {
             .env("DATABASE_URL", database)
             .env("USHER_ALLOW_PLAINTEXT_DATABASE", "true")
             .env("USHER_ISSUER", "http://127.0.0.1")
+            .env("USHER_LOG", log)
             .envs(secrets::NAMES.into_iter().zip(values))
             .stdin(Stdio::null())
             .stderr(Stdio::piped());
