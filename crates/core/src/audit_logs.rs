@@ -76,9 +76,10 @@ pub async fn list(
     Ok(Page::of(entries, limit, position))
 }
 
-/// Returns how a list is planned: by whom or about what an entry is, an index knows, whatever the values are.
+/// Returns how a list is planned: by whom or about which thing an entry is, an index knows, whatever the values are. Of
+/// actions and kinds of things some are so frequent that walking the newest is best, and others so rare that it is worst.
 fn plan(filter: &AuditFilter) -> Plan {
-    let is_in_index = filter.entity.is_some() || filter.entity_id.is_none();
+    let is_in_index = filter.entity.is_some() == filter.entity_id.is_some();
     let is_open = filter.action.is_none() && filter.from.is_none() && filter.to.is_none();
     if is_in_index && is_open {
         Plan::Kept
