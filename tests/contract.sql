@@ -1,16 +1,20 @@
 -- Every statement that this release sends, with the types of its parameters. Written by a test: see
 -- tests/it/contract.rs.
 
+-- ask for a mail
+prepare contract (text, bool, text, text, bytea, bytea, int4, int4, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea) as with account as ( select id as user_id, email as address from users where email = $1 and is_active and deleted_at is null and (email_verified_at is null or $2) ), holder as ( select user_id, address from account union all select null, null where not exists (select from account) ), secret as ( insert into one_time_secrets ( purpose, subject, user_id, address, secret_hash, code_hash, expires_at, code_expires_at ) select $3, $4, holder.user_id, holder.address, $5, $6, now() + make_interval(mins => $7), now() + make_interval(mins => $8) from holder on conflict (purpose, subject) do update set user_id = excluded.user_id, address = excluded.address, secret_hash = excluded.secret_hash, code_hash = excluded.code_hash, tries = 0, created_at = now(), expires_at = excluded.expires_at, code_expires_at = excluded.code_expires_at, used_at = null ), change as ( select holder.user_id as entity_id, holder.user_id is not null as is_usual from holder ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change ), mail as ( insert into mails ( user_id, sealed ) select change.entity_id, case when change.is_usual then $17 else $18 end from change ) select change.* from change;
+deallocate contract;
+
 -- authorise
 prepare contract (uuid, int8, timestamptz, timestamptz) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from sessions join users on users.id = sessions.user_id where sessions.id = $1 and sessions.user_id = $2 and sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null and now() >= $3 and now() < $4;
 deallocate contract;
 
 -- change user
-prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $18) ) select change.* from change;
+prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set name = $3, email = $4, email_verified_at = case when email = $4 then email_verified_at end, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $18) ) select change.* from change;
 deallocate contract;
 
 -- change user
-prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea, _text) as with change as ( update users set name = $3, email = $4, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $20) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $18, $19, to_jsonb(change) from change ) select change.* from change;
+prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea, _text) as with change as ( update users set name = $3, email = $4, email_verified_at = case when email = $4 then email_verified_at end, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $20) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $18, $19, to_jsonb(change) from change ) select change.* from change;
 deallocate contract;
 
 -- check health
@@ -19,6 +23,10 @@ deallocate contract;
 
 -- count found users
 prepare contract (text, text) as select counted.count from ( with rare as materialized ( select found.* from user_search_steps($1) as step cross join lateral ( select id, id as key, (lower(name) like lower($2) or email like lower($2)) and deleted_at is null as is_match from users where user_grams(id, name, email) @@ step and deleted_at is null ) as found limit 1500 + 1 ) select case when (select count(*) from rare) <= 1500 then (select count(*) from rare where is_match) else (select count(*) from users where deleted_at is null and (lower(name) like lower($2) or email like lower($2))) end ) as counted (count);
+deallocate contract;
+
+-- count try
+prepare contract (text, text, int4) as update one_time_secrets set tries = tries + 1 where purpose = $1 and subject = $2 and used_at is null and code_expires_at > now() and tries < $3 returning tries;
 deallocate contract;
 
 -- count users
@@ -58,7 +66,11 @@ prepare contract (bytea, bytea) as select idempotency_keys.request = $2 as is_sa
 deallocate contract;
 
 -- find credentials
-prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.password from users where email = $1 and deleted_at is null;
+prepare contract (text) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.password, (users.is_self_registered and users.email_verified_at is null) as must_verify from users where email = $1 and deleted_at is null;
+deallocate contract;
+
+-- find holder
+prepare contract (text, bytea) as select users.id as user_id, users.name, users.email from one_time_secrets join users on users.id = one_time_secrets.user_id where one_time_secrets.secret_hash = $2 and one_time_secrets.purpose = $1 and one_time_secrets.used_at is null and one_time_secrets.expires_at > now() and users.email = one_time_secrets.address and users.deleted_at is null;
 deallocate contract;
 
 -- find position
@@ -79,6 +91,14 @@ deallocate contract;
 
 -- find user
 prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $1 and deleted_at is null;
+deallocate contract;
+
+-- forget secrets
+prepare contract (int8) as delete from one_time_secrets where (purpose, subject) in ( select purpose, subject from one_time_secrets where expires_at < now() - interval '1 day' order by expires_at limit $1 ) and expires_at < now() - interval '1 day' returning purpose;
+deallocate contract;
+
+-- give mail up
+prepare contract (int8, int4, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( delete from mails where id = $1 and attempts = $2 returning user_id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change ) select change.* from change;
 deallocate contract;
 
 -- insert user
@@ -217,12 +237,32 @@ deallocate contract;
 prepare contract as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where deleted_at is null order by name desc, id desc limit 2;
 deallocate contract;
 
+-- put mail off
+prepare contract (int8, int4) as update mails set due_at = now() + least(interval '1 minute' * power(2, least($2 - 1, 10)), interval '6 hours') where id = $1 and attempts = $2;
+deallocate contract;
+
 -- record failure
 prepare contract (int8, int8, text, text, jsonb, inet, text, text, uuid) as with change as (select $1::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $2, $3, $4, change.entity_id, $5, $6, $7, $8, $9 from change ) select change.* from change;
 deallocate contract;
 
 -- record reading
 prepare contract (int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as (select null::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $1, $2, $3, change.entity_id, $4, $5, $6, $7, $8 from change where check_author($1, $8, $9) ) select change.* from change;
+deallocate contract;
+
+-- record refusal
+prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as with change as (select null::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $1, $2, $3, change.entity_id, $4, $5, $6, $7, $8 from change ) select change.* from change;
+deallocate contract;
+
+-- register
+prepare contract (text, text, text, text, text, bytea, bytea, int4, int4, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea) as with made as ( insert into users ( name, email, password, is_self_registered ) values ($1, $2, $3, true) on conflict (email) where deleted_at is null do update set name = excluded.name, password = excluded.password, version = users.version + 1, updated_at = now() where users.is_self_registered and users.email_verified_at is null and users.is_active returning id as user_id, email as address ), holder as ( select user_id, address from made union all select null, null where not exists (select from made) ), secret as ( insert into one_time_secrets ( purpose, subject, user_id, address, secret_hash, code_hash, expires_at, code_expires_at ) select $4, $5, holder.user_id, holder.address, $6, $7, now() + make_interval(mins => $8), now() + make_interval(mins => $9) from holder on conflict (purpose, subject) do update set user_id = excluded.user_id, address = excluded.address, secret_hash = excluded.secret_hash, code_hash = excluded.code_hash, tries = 0, created_at = now(), expires_at = excluded.expires_at, code_expires_at = excluded.code_expires_at, used_at = null ), change as ( select coalesce( holder.user_id, (select id from users where email = $2 and deleted_at is null) ) as entity_id, holder.user_id is not null as is_usual from holder ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change ), mail as ( insert into mails ( user_id, sealed ) select change.entity_id, case when change.is_usual then $18 else $19 end from change ) select change.* from change;
+deallocate contract;
+
+-- remove mail
+prepare contract (int8) as delete from mails where id = $1;
+deallocate contract;
+
+-- reset password
+prepare contract (text, bytea, text, text, int8, text, text, jsonb, inet, text, text, uuid, bytea) as with secret as ( update one_time_secrets set used_at = now() where purpose = $1 and used_at is null and user_id is not null and ( ($3 is null and secret_hash = $2 and expires_at > now()) or (subject = $3 and code_hash = $2 and code_expires_at > now()) ) returning one_time_secrets.user_id, one_time_secrets.address ), change as ( update users set password = $4, password_changed_at = now(), email_verified_at = coalesce(users.email_verified_at, now()) from secret where users.id = secret.user_id and users.email = secret.address and users.is_active and users.deleted_at is null returning users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $5, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change ), mail as ( insert into mails ( user_id, sealed ) select change.entity_id, $13 from change ) select change.* from change;
 deallocate contract;
 
 -- rotate session
@@ -250,9 +290,17 @@ prepare contract (timestamptz, bool, _text, text, text, text, int8) as select us
 deallocate contract;
 
 -- start session
-prepare contract (uuid, int8, bytea, text, int4, inet, text, text, int8, text, text, jsonb, inet, text, text, uuid) as with account as ( select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $2 and password = $4 and is_active and deleted_at is null for no key update ), session as ( insert into sessions ( id, user_id, refresh_hash, expires_at, ip, user_agent ) select $1, account.id, $3, now() + make_interval(days => $5), $6, $7 from account returning id as session_id, created_at ), rehashed as ( update users set password = $8 from account where users.id = account.id and $8 is not null ), change as ( select account.*, account.id as entity_id, session.session_id, session.created_at as authenticated_at, session.created_at as issued_at from account cross join session ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change ) select change.* from change;
+prepare contract (uuid, int8, bytea, text, int4, inet, text, text, int8, text, text, jsonb, inet, text, text, uuid) as with account as ( select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $2 and password = $4 and is_active and deleted_at is null and not (users.is_self_registered and users.email_verified_at is null) for no key update ), session as ( insert into sessions ( id, user_id, refresh_hash, expires_at, ip, user_agent ) select $1, account.id, $3, now() + make_interval(days => $5), $6, $7 from account returning id as session_id, created_at ), rehashed as ( update users set password = $8 from account where users.id = account.id and $8 is not null ), change as ( select account.*, account.id as entity_id, session.session_id, session.created_at as authenticated_at, session.created_at as issued_at from account cross join session ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change ) select change.* from change;
 deallocate contract;
 
 -- start session
-prepare contract (uuid, int8, bytea, text, int4, inet, text, text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea) as with account as ( select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $2 and password = $4 and is_active and deleted_at is null for no key update ), session as ( insert into sessions ( id, user_id, refresh_hash, expires_at, ip, user_agent ) select $1, account.id, $3, now() + make_interval(days => $5), $6, $7 from account returning id as session_id, created_at ), rehashed as ( update users set password = $8 from account where users.id = account.id and $8 is not null ), change as ( select account.*, account.id as entity_id, session.session_id, session.created_at as authenticated_at, session.created_at as issued_at from account cross join session ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $17, $18, to_jsonb(change) from change ) select change.* from change;
+prepare contract (uuid, int8, bytea, text, int4, inet, text, text, int8, text, text, jsonb, inet, text, text, uuid, bytea, bytea) as with account as ( select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at from users where id = $2 and password = $4 and is_active and deleted_at is null and not (users.is_self_registered and users.email_verified_at is null) for no key update ), session as ( insert into sessions ( id, user_id, refresh_hash, expires_at, ip, user_agent ) select $1, account.id, $3, now() + make_interval(days => $5), $6, $7 from account returning id as session_id, created_at ), rehashed as ( update users set password = $8 from account where users.id = account.id and $8 is not null ), change as ( select account.*, account.id as entity_id, session.session_id, session.created_at as authenticated_at, session.created_at as issued_at from account cross join session ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select $17, $18, to_jsonb(change) from change ) select change.* from change;
+deallocate contract;
+
+-- take mails
+prepare contract (int8, float8, int4) as update mails set attempts = attempts + 1, due_at = now() + make_interval(secs => $2) where id = any (array( select id from mails where due_at <= now() order by due_at limit $1 for update skip locked )) returning id, attempts, created_at, created_at < now() - make_interval(hours => $3) as is_last, sealed;
+deallocate contract;
+
+-- verify address
+prepare contract (text, bytea, text, int8, text, text, jsonb, inet, text, text, uuid) as with secret as ( update one_time_secrets set used_at = now() where purpose = $1 and used_at is null and user_id is not null and ( ($3 is null and secret_hash = $2 and expires_at > now()) or (subject = $3 and code_hash = $2 and code_expires_at > now()) ) returning one_time_secrets.user_id, one_time_secrets.address ), change as ( update users set email_verified_at = coalesce(users.email_verified_at, now()) from secret where users.id = secret.user_id and users.email = secret.address and users.deleted_at is null returning users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $4, $5, $6, change.entity_id, $7, $8, $9, $10, $11 from change ) select change.* from change;
 deallocate contract;

@@ -149,7 +149,13 @@ fn only_these_operations_are_open_to_anybody() {
         "GET /api/health/ready",
         "POST /api/auth/login",
         "POST /api/auth/logout",
+        // Who has no account, or lost the way into it, has nothing else to show than a mail.
+        "POST /api/auth/password/forgot",
+        "POST /api/auth/password/reset",
         "POST /api/auth/refresh",
+        "POST /api/auth/register",
+        "POST /api/auth/resend",
+        "POST /api/auth/verify-email",
     ];
     assert_eq!(open.into_iter().collect::<Vec<_>>(), expected);
 }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use usher_http::routes;
 use usher_tests::{Answer, CRON_SECRET, PASSWORD, Person, TestApp};
 
+use crate::accounts::{NEW, newest_token, register};
+
 /// One success for every operation that says it is audited.
 async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
     let admin = t.admin();
@@ -23,6 +25,24 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
                 .await
         }
         ("POST", "/api/auth/logout") => t.member().request_without_body(method, path).await,
+        ("POST", "/api/auth/register") => register(t, NEW).await,
+        ("POST", "/api/auth/resend" | "/api/auth/password/forgot") => {
+            let form = json!({ "email": "member@example.com" });
+            t.anonymous().post(path, form).await
+        }
+        ("POST", "/api/auth/verify-email") => {
+            register(t, NEW).await.expect(202);
+            let form = json!({ "token": newest_token(t).await });
+            t.anonymous().post(path, form).await
+        }
+        ("POST", "/api/auth/password/reset") => {
+            let form = json!({ "email": "member@example.com" });
+            let forgot = t.anonymous().post("/api/auth/password/forgot", form).await;
+            forgot.expect(202);
+            let form =
+                json!({ "token": newest_token(t).await, "password": "a long enough password" });
+            t.anonymous().post(path, form).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });
@@ -243,8 +263,13 @@ fn every_action_has_its_operation() {
                 .map(usher_domain::Action::as_str),
         );
     }
-    // These two are what LOGIN and REFRESH leave when they fail.
-    said.extend(["LOGIN_FAILED", "REFRESH_REUSE"]);
+    // These are what is left by what fails: a sign-in, a refresh, a link, a mail.
+    said.extend([
+        "LOGIN_FAILED",
+        "REFRESH_REUSE",
+        "SECRET_REFUSED",
+        "MAIL_FAILED",
+    ]);
     let all: BTreeSet<_> = usher_domain::Action::ALL
         .iter()
         .map(|action| action.as_str())

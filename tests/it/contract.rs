@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
 
+use crate::accounts::{NEW, newest_token, register};
 use http::Method;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
@@ -160,8 +161,34 @@ async fn visit_everything(t: &TestApp) {
     admin.get(&sessions).await.expect(200);
     admin.delete(&sessions).await.expect(204);
     send_twice(t).await;
+    recover(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
     t.scheduler().get("/api/cron/maintain").await.expect(200);
+}
+
+/// Registers, verifies and resets, with what fails on the way, and lets mails be sent, put off and given up.
+async fn recover(t: &TestApp) {
+    register(t, NEW).await.expect(202);
+    let post = async |path: &str, form| t.anonymous().post(path, form).await;
+    let (resend, verify) = ("/api/auth/resend", "/api/auth/verify-email");
+    post(resend, json!({ "email": NEW })).await.expect(202);
+    let wrong = json!({ "email": NEW, "code": "nonsense" });
+    post(verify, wrong).await.problem(400);
+    let right = json!({ "token": newest_token(t).await });
+    post(verify, right).await.expect(204);
+    let forgot = json!({ "email": NEW });
+    post("/api/auth/password/forgot", forgot).await.expect(202);
+    let chosen = json!({ "token": newest_token(t).await, "password": "quite another password" });
+    post("/api/auth/password/reset", chosen).await.expect(204);
+    t.scheduler().get("/api/cron/mails").await.expect(200);
+    for age in ["0 hours", "25 hours"] {
+        // What was sealed with another secret cannot be sent.
+        t.execute(&format!(
+            "insert into mails (sealed, created_at) values (decode(repeat('00', 64), 'hex'), now() - interval '{age}')"
+        ))
+        .await;
+        t.scheduler().get("/api/cron/mails").await.expect(200);
+    }
 }
 
 /// Calls what takes a key with one, and again.

@@ -220,11 +220,15 @@ fn the_readme_lists_every_endpoint_and_the_example_every_variable() {
         );
     }
     let example = fs::read_to_string(root.join(".env.example")).unwrap();
-    let config = fs::read_to_string(root.join("crates/core/src/config.rs")).unwrap();
-    for variable in config
-        .split('"')
-        .filter(|word| word.starts_with("USHER_") || word.starts_with("DATABASE_"))
-    {
+    let sources = ["config.rs", "mail_options.rs"];
+    let sources = sources.map(|file| root.join("crates/core/src").join(file));
+    let config = sources
+        .map(|file| fs::read_to_string(file).unwrap())
+        .concat();
+    for variable in config.split('"').filter(|word| {
+        let families = ["USHER_", "DATABASE_", "MAIL_"];
+        families.iter().any(|family| word.starts_with(family))
+    }) {
         assert!(
             example.contains(&format!("{variable}=")),
             ".env.example does not explain {variable}"

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod accounts;
 mod answers;
 mod audit;
 mod audit_logs;
@@ -20,9 +21,11 @@ mod health;
 mod hostile;
 mod idempotency;
 mod layout;
+mod mails;
 mod maintenance;
 mod me;
 mod openapi;
+mod passwords;
 mod plans;
 mod pool;
 mod prepared;
@@ -33,6 +36,8 @@ mod repeated_changes;
 mod roles;
 mod round_trips;
 mod search;
+mod secret_races;
+mod secrets;
 mod sessions;
 mod sources;
 mod users;

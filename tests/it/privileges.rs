@@ -4,7 +4,7 @@ use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
-const REFUSED: [(&str, &str); 30] = [
+const REFUSED: [(&str, &str); 35] = [
     // No definitions.
     ("create table t (id int)", "42501"),
     (
@@ -50,6 +50,18 @@ const REFUSED: [(&str, &str); 30] = [
         "insert into idempotency_keys values (sha256('k'), sha256('r'), '{}', now() - interval '1 hour')",
         "42501",
     ),
+    // A mail says what it said, and a secret is for what it was for.
+    ("update mails set sealed = sealed", "42501"),
+    (
+        "insert into mails (sealed, attempts) values (decode(repeat('00', 64), 'hex'), 1)",
+        "42501",
+    ),
+    (
+        "update one_time_secrets set purpose = 'reset-password'",
+        "42501",
+    ),
+    ("update one_time_secrets set subject = 'x'", "42501"),
+    ("update users set is_self_registered = false", "42501"),
     // How long the log is kept is the owner's to say, and nobody else ends a month.
     ("select * from audit_retention", "42501"),
     ("insert into audit_retention (months) values (3)", "42501"),

@@ -10,8 +10,9 @@ use usher_core::{
     tokens::{Principal, SigningKeys},
 };
 use usher_devdb::{TestDatabase, test_cluster};
-use usher_domain::{Clock, SessionId, UserId};
+use usher_domain::{Clock, Origin, RequestId, SessionId, UserId};
 use usher_http::{App, router, routes};
+use usher_mail::{Catcher, Caught, Pace};
 use uuid::Uuid;
 
 use crate::{Caller, Person, Wire, database};
@@ -26,6 +27,7 @@ const APP_ROLE: &str = "usher_app";
 pub struct TestApp {
     /// The instance.
     pub app: App,
+    catcher: Catcher,
     router: Router,
     client: Client,
     database: TestDatabase,
@@ -62,14 +64,33 @@ impl TestApp {
 
     /// Starts an instance on a database that was made before, configured with these variables beside the usual ones.
     pub async fn on(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
-        let app = instance(&database.url_as(APP_ROLE), variables);
+        let catcher = Catcher::default();
+        let app = instance(&database.url_as(APP_ROLE), variables, &catcher);
         let client = database::connect(database.url()).await;
         Self {
             router: router(routes::ALL, app.clone()),
             app,
+            catcher,
             client,
             database,
         }
+    }
+
+    /// Sends what is in the outbox, and returns all mails that were caught so far, the oldest first.
+    pub async fn mails(&self) -> Vec<Caught> {
+        let origin = Origin {
+            ip: None,
+            user_agent: None,
+            request_id: RequestId::unknown(),
+        };
+        let drained = self
+            .app
+            .mailer
+            .drain(&self.app.database, &origin, Pace::ANSWERED);
+        drained.await.unwrap();
+        let mut mails = self.catcher.mails();
+        mails.reverse();
+        mails
     }
 
     /// Returns the connection string of the owner of the database.
@@ -247,11 +268,11 @@ impl TestApp {
 
 /// Makes an instance whose database is nowhere, for what needs none.
 pub fn app_without_database() -> App {
-    instance("postgres://nobody@localhost/none", &[])
+    instance("postgres://nobody@localhost/none", &[], &Catcher::default())
 }
 
-/// Makes an instance on a database.
-fn instance(url: &str, variables: &[(&str, &str)]) -> App {
+/// Makes an instance on a database. Its mails are caught unless `MAIL_URL` is among the variables.
+fn instance(url: &str, variables: &[(&str, &str)], catcher: &Catcher) -> App {
     let keys = SigningKeys::generate().unwrap();
     let secret = Secret::generate().unwrap();
     // Enough connections that 16 requests at once race in the database and do not wait for each other here.
@@ -262,11 +283,18 @@ fn instance(url: &str, variables: &[(&str, &str)]) -> App {
         ("USHER_SIGNING_KEYS", &keys),
         ("USHER_SECRET", &secret),
         ("USHER_ISSUER", "https://id.example.com"),
+        ("USHER_SIGN_UP", "open"),
+        ("MAIL_FROM", "Example <no-reply@example.com>"),
     ];
     let config = Config::from_variables(|name| {
         let mut all = variables.iter().chain(&usual);
         all.find(|(known, _)| *known == name)
             .map(|(_, value)| (*value).to_owned())
     });
-    App::new(&config.unwrap())
+    let config = config.unwrap();
+    if variables.iter().any(|(name, _)| *name == "MAIL_URL") {
+        App::new(&config)
+    } else {
+        App::catching_mails(&config, catcher.clone())
+    }
 }

@@ -19,6 +19,7 @@ mod answer;
 mod app;
 mod caller;
 pub mod database;
+mod mail;
 mod people;
 #[cfg(feature = "processes")]
 pub mod processes;
@@ -30,6 +31,7 @@ pub use answer::Answer;
 pub use app::{CRON_SECRET, TestApp, app_without_database};
 pub use caller::Caller;
 pub use database::connect;
+pub use mail::{MailServer, MailService, Manner, Received};
 pub use people::{PASSWORD, Person};
 pub use sources::{repository, rust_files};
 pub use wire::{Asked, Wire};

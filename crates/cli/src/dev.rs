@@ -12,11 +12,13 @@ use clap::Args;
 use usher_core::Config;
 use usher_function::logging;
 use usher_http::{App, routes};
+use usher_mail::Catcher;
 
 use crate::{checkout, data_folder::DataFolder, output::say, own_database, site, stop::Stop};
 
 mod database;
 mod defaults;
+mod mail;
 mod report;
 
 use database::Prepared;
@@ -45,6 +47,8 @@ struct Ready {
     app: App,
     issuer: String,
     database: Prepared,
+    /// What would have been sent, unless it is.
+    catcher: Option<Catcher>,
 }
 
 /// Prepares, serves, and leaves nothing running.
@@ -62,6 +66,9 @@ pub(crate) async fn run(arguments: &Arguments, started: Instant) -> Result<ExitC
         }
     };
     let mut router = usher_http::router(routes::ALL, ready.app.clone());
+    if let Some(catcher) = &ready.catcher {
+        router = mail::with_mails(router, catcher.clone());
+    }
     let public = checkout::root()?.join("public");
     let has_files = public.is_dir();
     if has_files {
@@ -69,7 +76,7 @@ pub(crate) async fn run(arguments: &Arguments, started: Instant) -> Result<ExitC
     }
     report::print(&ready, port, has_files, started.elapsed());
     logging::init(true);
-    usher_function::closing_idle(&ready.app, site::serve(listener, router, stop)).await?;
+    usher_function::looking_after(&ready.app, site::serve(listener, router, stop)).await?;
     ready.app.database.close_idle(Duration::ZERO);
     let stopped = ready.database.stop();
     say(stopped);
@@ -88,11 +95,16 @@ async fn prepare(arguments: &Arguments, port: u16) -> Result<Ready> {
     // A replica is of another database than the own one.
     let has_replica = |name: &str| app_url.is_none() || name != "DATABASE_REPLICA_URL";
     let config = Config::from_variables(|name| values.get(name).filter(|_| has_replica(name)))?;
-    let app = App::new(&config);
+    let catcher = config.mail.url.is_none().then(Catcher::default);
+    let app = match &catcher {
+        Some(catcher) => App::catching_mails(&config, catcher.clone()),
+        None => App::new(&config),
+    };
     database.seed(&app).await?;
     Ok(Ready {
         app,
         issuer: config.issuer,
         database,
+        catcher,
     })
 }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use usher_core::{
-    Config, ReplicaOptions,
+    Config, MailOptions, ReplicaOptions,
+    secret::Secret,
     tokens::{Principal, Tokens},
 };
 use usher_domain::{Clock, SessionId, UserId};
+use usher_mail::Mailer;
 
 use crate::{
     data_folder::DataFolder,
@@ -43,6 +45,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     variables::check(&mut report, &variable, is_development)?;
     check_keys(&mut report)?;
     check_database(&mut report, &arguments.database).await;
+    check_mail(&mut report).await?;
     say(report.summary());
     if report.has_failed() {
         if !is_development {
@@ -91,6 +94,29 @@ fn check_keys(report: &mut Report) -> Result<()> {
             NAME,
             "a signature is not accepted: make another key with `usher keys`",
         );
+    }
+    Ok(())
+}
+
+/// Connects to the mail server, when there is one.
+async fn check_mail(report: &mut Report) -> Result<()> {
+    const NAME: &str = "mail";
+    // What is wrong with the variables was pointed out already.
+    let Ok(options) = MailOptions::from_variables(variable) else {
+        return Ok(());
+    };
+    let secret = Secret::parse(&Secret::generate()?).map_err(anyhow::Error::msg)?;
+    let mailer = Mailer::new(options, secret, "https://localhost", None);
+    let Some(way) = mailer.way() else {
+        report.warn(
+            NAME,
+            "no MAIL_URL: mails wait, so that nobody can verify an address or get another password",
+        );
+        return Ok(());
+    };
+    match mailer.check().await {
+        Ok(()) => report.ok(NAME, way),
+        Err(error) => report.fail(NAME, format_args!("{way}: {error}; correct MAIL_URL")),
     }
     Ok(())
 }

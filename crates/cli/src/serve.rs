@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         router = site::with_files(router, folder);
     }
     tokio::select! {
-        served = usher_function::closing_idle(&app, site::serve(listener, router, stop)) => served?,
+        served = usher_function::looking_after(&app, site::serve(listener, router, stop)) => served?,
         () = otlp::run(exporter.as_ref()) => {}
     }
     otlp::flush(exporter.as_ref()).await;

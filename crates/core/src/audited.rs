@@ -13,12 +13,16 @@ use usher_domain::{ConsistencyToken, Event, Origin, RoleSet, SessionId, UserId};
 use crate::{
     Attempt, Connection, Constraint, Error, Result,
     connection::{Parameter, Plan},
-    idempotency, replica, spent,
+    idempotency,
+    mails::Mail,
+    replica, spent,
 };
 
 mod entry;
+mod statement;
 
 use entry::Entry;
+use statement::{Tail, with_entry};
 
 /// Who a change is put down to.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,7 @@ pub struct Author<'a> {
     attempt: Option<&'a Attempt>,
     /// The roles that the author was checked with, when the change asks for them again.
     checked: Option<&'a RoleSet>,
+    mail: Option<&'a Mail>,
 }
 
 /// The row of a change, made now or by an earlier attempt at the same request.
@@ -54,6 +59,7 @@ impl<'a> Author<'a> {
             origin,
             attempt: None,
             checked: None,
+            mail: None,
         }
     }
 
@@ -65,6 +71,7 @@ impl<'a> Author<'a> {
             origin,
             attempt: None,
             checked: None,
+            mail: None,
         }
     }
 
@@ -76,6 +83,7 @@ impl<'a> Author<'a> {
             origin,
             attempt: None,
             checked: None,
+            mail: None,
         }
     }
 
@@ -92,6 +100,15 @@ impl<'a> Author<'a> {
     #[must_use]
     pub fn once(self, attempt: Option<&'a Attempt>) -> Self {
         Self { attempt, ..self }
+    }
+
+    /// Puts a mail into the outbox with the change. The column `is_usual` of the change chooses where there are two.
+    #[must_use]
+    pub(crate) fn mailing(self, mail: &'a Mail) -> Self {
+        Self {
+            mail: Some(mail),
+            ..self
+        }
     }
 }
 
@@ -180,9 +197,43 @@ impl Connection {
             parameters.push((&checked, Type::TEXT_ARRAY));
             more.checked = Some(parameters.len());
         }
+        let sealed = author.mail.map(Mail::sealed).unwrap_or_default();
+        if !sealed.is_empty() {
+            more.mail = Some((parameters.len() + 1, sealed.len()));
+        }
+        parameters.extend(
+            sealed
+                .iter()
+                .map(|sealed| (sealed as &(dyn ToSql + Sync), Type::BYTEA)),
+        );
         let statement = with_entry(change, author.who, count, more);
         let rows = self.write_down(context, &statement, &parameters).await?;
+        if !sealed.is_empty() && !rows.is_empty() {
+            spent::mailed();
+        }
         Ok(rows.into_iter().next())
+    }
+
+    /// Runs a statement on what is left to do of changes that have their entries: the mails and the one-time secrets.
+    ///
+    /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
+    /// code, or the end of a secret.
+    pub(crate) async fn settle(
+        &self,
+        context: &'static str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        let mut words = statement.split_whitespace();
+        let table = match words.next() {
+            Some("update") => words.next(),
+            Some("delete") => words.nth(1),
+            _ => None,
+        };
+        if !matches!(table, Some("mails" | "one_time_secrets")) {
+            return Err(Error::Unaudited(context));
+        }
+        self.run(Plan::Kept, context, statement, parameters).await
     }
 
     /// Calls a function of the database that writes its audit entry itself, and returns columns of its row.
@@ -226,85 +277,4 @@ impl Connection {
         }
         rows
     }
-}
-
-/// The numbers of parameters that not every change has.
-#[derive(Clone, Copy, Default)]
-struct Tail {
-    /// The hash of the request of an attempt; that of its key comes before it.
-    request: Option<usize>,
-    /// The roles that the author was checked with.
-    checked: Option<usize>,
-}
-
-/// Writes the entry behind the change, the key of the attempt if it has one, and the check of the author; the parameters of
-/// the entry follow the `count` ones of the change.
-fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> String {
-    let [
-        actor,
-        action,
-        entity,
-        payload,
-        ip,
-        user_agent,
-        request,
-        session,
-    ] = std::array::from_fn(|index| count + index + 1);
-    let actor = match who {
-        Who::Subject => "change.entity_id".to_owned(),
-        Who::User(_) | Who::Nobody => format!("${actor}"),
-    };
-    let remembered = more.request.map_or_else(String::new, remembered);
-    let checked = more.checked.map_or_else(String::new, |checked| {
-        format!(
-            "
-          where check_author({actor}, ${session}, ${checked})"
-        )
-    });
-    format!(
-        "with {change},
-        entry as (
-          insert into audit_logs (
-            actor_id,
-            action,
-            entity,
-            entity_id,
-            payload,
-            ip,
-            user_agent,
-            request_id,
-            session_id
-          )
-          select
-            {actor},
-            ${action},
-            ${entity},
-            change.entity_id,
-            ${payload},
-            ${ip},
-            ${user_agent},
-            ${request},
-            ${session}
-          from change{checked}
-        ){remembered}
-        select change.*
-        from change"
-    )
-}
-
-/// Writes what keeps the key of an attempt.
-fn remembered(request: usize) -> String {
-    let key = request - 1;
-    format!(
-        ",
-        remembered as (
-          insert into idempotency_keys (
-            key,
-            request,
-            outcome
-          )
-          select ${key}, ${request}, to_jsonb(change)
-          from change
-        )"
-    )
 }

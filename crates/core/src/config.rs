@@ -3,9 +3,10 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Database, DatabaseUrl, Replica, UrlError, passwords::Cost, secret::Secret, tls,
+    Database, DatabaseUrl, MailOptions, Replica, UrlError, passwords::Cost, secret::Secret, tls,
     tokens::SigningKeys,
 };
+use usher_domain::SignUp;
 
 const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 
@@ -60,6 +61,10 @@ pub struct Config {
     pub cron_secret: Option<String>,
     /// What hashing a password costs (`USHER_ARGON2`).
     pub cost: Cost,
+    /// Who may register (`USHER_SIGN_UP`); in production nobody unless told.
+    pub sign_up: SignUp,
+    /// How mails are sent.
+    pub mail: MailOptions,
 }
 
 impl Config {
@@ -77,6 +82,11 @@ impl Config {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
         let database = database_url("DATABASE_URL", get)?;
         let issuer = issuer(get)?;
+        let environment = environment(get)?;
+        let usual_sign_up = match environment {
+            Environment::Production => SignUp::Closed,
+            Environment::Development => SignUp::Open,
+        };
         Ok(Self {
             database,
             replica: ReplicaOptions::from_variables(get)?,
@@ -94,10 +104,12 @@ impl Config {
             )?,
             audience: get("USHER_AUDIENCE").unwrap_or_else(|| issuer.clone()),
             issuer,
-            environment: environment(get)?,
+            environment,
             health_token: bearer_token("USHER_HEALTH_TOKEN", get)?,
             cron_secret: bearer_token("CRON_SECRET", get)?,
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
+            sign_up: optional("USHER_SIGN_UP", get, SignUp::parse)?.unwrap_or(usual_sign_up),
+            mail: MailOptions::from_variables(get)?,
         })
     }
 
@@ -302,6 +314,10 @@ mod tests {
             ("CRON_SECRET", "séventeen letters"),
             ("USHER_ARGON2", "m=1,t=1,p=1"),
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
+            ("USHER_SIGN_UP", "everybody"),
+            ("MAIL_URL", "smtp://"),
+            ("MAIL_FROM", "nobody"),
+            ("MAIL_TEMPLATES", "/nowhere/at/all"),
         ] {
             let mut variables = complete();
             variables.push((variable, value.to_owned()));

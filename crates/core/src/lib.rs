@@ -1,11 +1,12 @@
 //! The shared core: the database and everything that is kept in it.
 //!
 //! - [`Database`] is the lazily made pool; a [`Connection`] runs statements. A [`Replica`] may take heavy reads over.
-//! - There is one module per aggregate ([`users`], [`sessions`], [`roles`], [`audit_logs`]) with all its SQL as free
+//! - There is one module per aggregate ([`users`], [`sessions`], [`roles`], [`audit_logs`], [`mails`]) with all its SQL as free
 //!   functions that take the connection first.
 //! - Whatever is written goes through one function that writes the audit entry in the same statement. See [`Author`].
 //! - [`passwords`], [`tokens`] and [`refresh`] make and check credentials.
 
+pub mod accounts;
 pub mod audit_logs;
 mod audited;
 mod bytes;
@@ -17,7 +18,10 @@ mod database_url;
 mod error;
 pub mod health;
 mod idempotency;
+mod mail_options;
+pub mod mails;
 pub mod maintenance;
+pub mod one_time;
 pub mod passwords;
 pub mod refresh;
 pub mod replica;
@@ -38,6 +42,7 @@ pub use database::{Database, PoolFigures};
 pub use database_url::{DatabaseUrl, UrlError};
 pub use error::{Constraint, Error};
 pub use idempotency::Attempt;
+pub use mail_options::{MailOptions, MailUrl, Security, Sender};
 pub use replica::Replica;
 pub use tls::connector;
 

@@ -1,7 +1,10 @@
 //! The secret of a deployment, and the keys derived from it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::hmac;
+use ring::{
+    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
+    hmac,
+};
 use subtle::ConstantTimeEq;
 use usher_domain::{Position, RequestId};
 
@@ -14,6 +17,9 @@ const LABEL_REFRESH: &[u8] = b"usher refresh token v1";
 const LABEL_CURSOR: &[u8] = b"usher cursor v1";
 const LABEL_IDEMPOTENCY: &[u8] = b"usher idempotency v1";
 const LABEL_COMPARISON: &[u8] = b"usher comparison v1";
+const LABEL_MAIL: &[u8] = b"usher mail v1";
+const LABEL_CODE: &[u8] = b"usher code v1";
+const LABEL_SUBJECT: &[u8] = b"usher subject v1";
 const CURSOR_TAG: usize = 16;
 
 /// Keys derived from `USHER_SECRET`, one for each purpose.
@@ -21,6 +27,9 @@ const CURSOR_TAG: usize = 16;
 pub struct Secret {
     pub(crate) refresh: hmac::Key,
     pub(crate) idempotency: hmac::Key,
+    pub(crate) mail: LessSafeKey,
+    pub(crate) code: hmac::Key,
+    pub(crate) subject: hmac::Key,
     cursor: hmac::Key,
     comparison: hmac::Key,
 }
@@ -34,7 +43,11 @@ impl Secret {
         }
         let root = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
         let derive = |label| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
+        let mail = UnboundKey::new(&AES_256_GCM, hmac::sign(&root, LABEL_MAIL).as_ref());
         Ok(Self {
+            mail: LessSafeKey::new(mail.map_err(|_| "makes no key")?),
+            code: derive(LABEL_CODE),
+            subject: derive(LABEL_SUBJECT),
             refresh: derive(LABEL_REFRESH),
             idempotency: derive(LABEL_IDEMPOTENCY),
             cursor: derive(LABEL_CURSOR),

@@ -17,6 +17,7 @@ use crate::{
     roles::PERMISSIONS_OF_USER,
     row::{self, USER_COLUMNS},
     tokens::{Presented, Principal},
+    users::MUST_VERIFY,
 };
 
 mod ending;
@@ -209,6 +210,7 @@ fn start_statement() -> String {
             and password = $4
             and is_active
             and deleted_at is null
+            and not {MUST_VERIFY}
           for no key update
         ),
         session as (
@@ -253,6 +255,8 @@ pub enum LoginFailure {
     WrongPassword,
     /// The account may not sign in.
     InactiveAccount,
+    /// The address was never verified.
+    UnverifiedEmail,
 }
 
 /// Writes down a sign-in that failed. What was typed is not kept: it may be a password in the wrong field.
@@ -266,6 +270,7 @@ pub async fn record_failure(
         LoginFailure::UnknownAccount => "unknown-account",
         LoginFailure::WrongPassword => "wrong-password",
         LoginFailure::InactiveAccount => "inactive-account",
+        LoginFailure::UnverifiedEmail => "unverified-email",
     };
     let event = Event::new(Action::LoginFailed, Entity::User)
         .with_payload(serde_json::json!({ "reason": reason }));

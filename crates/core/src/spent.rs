@@ -27,6 +27,8 @@ pub struct Spent {
     pub written: Option<ConsistencyToken>,
     /// What came of asking the replica, in one word.
     pub replica: Option<&'static str>,
+    /// Whether there is a new mail to send.
+    pub mailed: bool,
 }
 
 /// A statement that was sent.
@@ -112,6 +114,11 @@ pub(crate) fn written(token: ConsistencyToken) {
 /// Notes what came of asking the replica.
 pub(crate) fn replica(outcome: &'static str) {
     let _ = METER.try_with(|meter| meter.add(|spent| spent.replica = Some(outcome)));
+}
+
+/// Notes that there is a new mail to send.
+pub(crate) fn mailed() {
+    let _ = METER.try_with(|meter| meter.add(|spent| spent.mailed = true));
 }
 
 impl Meter {

@@ -16,6 +16,10 @@ mod search;
 
 pub use list::{Count, ListUsers, count, list};
 
+/// Tells in a statement whether somebody has to verify the address before signing in.
+pub(crate) const MUST_VERIFY: &str =
+    "(users.is_self_registered and users.email_verified_at is null)";
+
 /// A user with the permissions held, as somebody who acts on the user needs to know.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -31,6 +35,8 @@ pub struct Credentials {
     pub user: User,
     /// The hashed password; an account may have none.
     pub password: Option<PasswordHash>,
+    /// Whether the user has to verify the address first.
+    pub must_verify: bool,
 }
 
 /// Returns a user.
@@ -66,7 +72,10 @@ pub async fn find_credentials(
     email: &Email,
 ) -> Result<Option<Credentials>> {
     let statement = format!(
-        "select {USER_COLUMNS}, users.password from users where email = $1 and deleted_at is null"
+        "select {USER_COLUMNS}, users.password, {MUST_VERIFY} as must_verify
+        from users
+        where email = $1
+          and deleted_at is null"
     );
     let row = connection
         .row(
@@ -80,6 +89,7 @@ pub async fn find_credentials(
         Ok(Credentials {
             user: row::user(&row)?,
             password: password.map(PasswordHash::new),
+            must_verify: row::get(&row, "must_verify")?,
         })
     })
     .transpose()
@@ -152,6 +162,7 @@ pub async fn change(
           set
             name = $3,
             email = $4,
+            email_verified_at = case when email = $4 then email_verified_at end,
             roles = $5,
             is_active = $6,
             avatar_url = $7,

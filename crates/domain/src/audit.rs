@@ -44,6 +44,18 @@ names! {
         Delete = "DELETE",
         /// The roles of a user were changed.
         RolesChange = "ROLES_CHANGE",
+        /// Somebody asked for an account with an address: of their own, or of somebody who has one.
+        Register = "REGISTER",
+        /// Somebody asked for another mail to verify an address.
+        VerificationRequest = "VERIFICATION_REQUEST",
+        /// Somebody showed that they can read what is sent to their address.
+        EmailVerify = "EMAIL_VERIFY",
+        /// Somebody asked for a mail to choose another password.
+        ResetRequest = "RESET_REQUEST",
+        /// Somebody chose another password with a secret from a mail.
+        PasswordReset = "PASSWORD_RESET",
+        /// A link or a code was refused.
+        SecretRefused = "SECRET_REFUSED",
         /// Somebody signed in.
         Login = "LOGIN",
         /// Somebody tried to sign in and failed.
@@ -54,6 +66,8 @@ names! {
         RefreshReuse = "REFRESH_REUSE",
         /// Somebody signed out.
         Logout = "LOGOUT",
+        /// A mail could not be sent for a day and was given up.
+        MailFailed = "MAIL_FAILED",
         /// The database was looked after: statistics, partitions, months of the log that were due to go.
         Maintain = "MAINTAIN",
     }

@@ -33,6 +33,6 @@ mod stop;
 mod uri;
 mod vercel;
 
-pub use listener::{closing_idle, listen};
+pub use listener::{listen, looking_after};
 pub use start::{serve, serve_all};
 pub use stop::stop_signal;

@@ -14,7 +14,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use tower::ServiceExt;
 use usher_http::{App, ClientAddress};
 
@@ -50,12 +50,23 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Polls a server of this instance, and closes the connections that nobody uses meanwhile.
-pub async fn closing_idle<T>(app: &App, serving: impl Future<Output = T>) -> T {
-    tokio::select! {
-        served = serving => served,
-        never = close_idle(app) => match never {},
-    }
+/// Polls a server of this instance, and meanwhile closes the connections that nobody uses and sends mails; a mail on its way
+/// is waited for.
+pub async fn looking_after<T>(app: &App, serving: impl Future<Output = T>) -> T {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = async {
+        let served = tokio::select! {
+            served = serving => served,
+            never = close_idle(app) => match never {},
+        };
+        drop(stop);
+        served
+    };
+    let mailing = app.mailer.run(&app.database, async {
+        // Nothing is ever sent: the sender is dropped when serving ends.
+        let _ = stopped.await;
+    });
+    tokio::join!(Box::pin(serving), Box::pin(mailing)).0
 }
 
 async fn close_idle(app: &App) -> Infallible {
@@ -134,7 +145,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
-        sync::{Notify, oneshot},
+        sync::Notify,
     };
 
     async fn ask(address: SocketAddr) -> String {

@@ -9,13 +9,11 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use usher_http::{App, Telemetry};
+use usher_post::Target;
 
 use crate::environment::variable;
 
-mod client;
 mod encode;
-
-use client::Target;
 
 /// How long a plain process collects before it sends.
 const PERIOD: Duration = Duration::from_secs(5);

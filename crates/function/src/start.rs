@@ -43,7 +43,7 @@ fn run(endpoints: &[Endpoint]) -> Result<(), Error> {
             Host::Plain(address) => {
                 let serving = listener::run(address, router, exporter);
                 match &app {
-                    Some(app) => listener::closing_idle(app, serving).await,
+                    Some(app) => listener::looking_after(app, serving).await,
                     None => serving.await,
                 }
             }

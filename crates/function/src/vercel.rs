@@ -25,6 +25,8 @@ struct Function {
     parameters: Vec<&'static str>,
     /// None without an instance: then there are no connections.
     idle: Option<Idle>,
+    /// Whose mails are sent after the answer.
+    app: Option<App>,
     exporter: Option<Exporter>,
 }
 
@@ -36,11 +38,12 @@ pub(crate) async fn run(
     app: Option<App>,
     exporter: Option<Exporter>,
 ) -> Result<(), Error> {
-    let idle = app.map(|app| Idle::new(&app));
+    let idle = app.as_ref().map(Idle::new);
     let function = Arc::new(Function {
         router,
         parameters,
         idle,
+        app,
         exporter,
     });
     let stopping = stop(Arc::clone(&function));
@@ -86,6 +89,9 @@ async fn answer(
         if let Some(exporter) = &function.exporter {
             exporter.flush().await;
         }
+        if let Some(app) = &function.app {
+            app.mailer.drain_new(&app.database).await;
+        }
         if let Some(idle) = &function.idle {
             idle.end().await;
         }
@@ -124,6 +130,7 @@ mod tests {
             router,
             parameters,
             idle: None,
+            app: None,
             exporter: None,
         });
         let response = answer(function, request, &state).await;

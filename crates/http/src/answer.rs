@@ -154,6 +154,36 @@ impl<V: View> Answer for Created<V> {
     }
 }
 
+view! {
+    /// That a request was taken in, and nothing about what comes of it.
+    AcceptedView {
+        /// `accepted`.
+        status: &'static str,
+    }
+}
+
+/// Taken in; what comes of it the owner of the address learns by mail. The answer is always the same.
+#[derive(Debug)]
+pub(crate) struct Accepted;
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        let view = AcceptedView { status: "accepted" };
+        render(StatusCode::ACCEPTED, &view, None)
+    }
+}
+
+impl Answer for Accepted {
+    fn describe(docs: &mut Docs) {
+        docs.answers.push(AnswerDocs {
+            status: 202,
+            meaning: "Taken in. The owner of the address learns the rest by mail, so this tells nothing about accounts.",
+            schema: Some(schemars::SchemaGenerator::subschema_for::<AcceptedView>),
+            headers: &[],
+        });
+    }
+}
+
 /// Done, with nothing to show.
 #[derive(Debug)]
 pub(crate) struct Done;

@@ -3,9 +3,11 @@
 use std::{ops::Deref, sync::Arc};
 
 use usher_core::{
-    Config, ConfigError, Database, Environment, passwords::Passwords, secret::Secret,
-    tokens::Tokens,
+    Config, ConfigError, Database, Environment, one_time::Token, passwords::Passwords,
+    secret::Secret, tokens::Tokens,
 };
+use usher_domain::SignUp;
+use usher_mail::{Catcher, Mailer};
 
 use crate::Telemetry;
 
@@ -28,6 +30,12 @@ pub struct Instance {
     pub secret: Secret,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+    /// Sends mails after the answer.
+    pub mailer: Mailer,
+    /// Who may register.
+    pub sign_up: SignUp,
+    /// The origin that links lead to.
+    site: String,
     environment: Environment,
     health_token: Option<String>,
     cron_secret: Option<String>,
@@ -41,6 +49,17 @@ impl App {
 
     /// Makes an instance.
     pub fn new(config: &Config) -> Self {
+        Self::mailing(config, None)
+    }
+
+    /// Makes an instance whose mails are caught instead of sent.
+    pub fn catching_mails(config: &Config, catcher: Catcher) -> Self {
+        Self::mailing(config, Some(catcher))
+    }
+
+    fn mailing(config: &Config, catcher: Option<Catcher>) -> Self {
+        let secret = config.secret.clone();
+        let mailer = Mailer::new(config.mail.clone(), secret, &config.issuer, catcher);
         let instance = Instance {
             database: config.open_database(),
             tokens: Tokens::new(
@@ -50,6 +69,9 @@ impl App {
             ),
             secret: config.secret.clone(),
             passwords: Passwords::new(config.cost.clone()),
+            mailer,
+            sign_up: config.sign_up.clone(),
+            site: config.issuer.clone(),
             environment: config.environment,
             health_token: config.health_token.clone(),
             cron_secret: config.cron_secret.clone(),
@@ -104,6 +126,11 @@ impl Instance {
     /// Tells whether this is the secret of the scheduler.
     pub(crate) fn is_cron_secret(&self, token: &str) -> bool {
         self.is_known(self.cron_secret.as_deref(), token)
+    }
+
+    /// Returns the link to a page of this deployment. The token stands in the fragment, which no server gets to see.
+    pub(crate) fn link(&self, page: &str, token: &Token) -> String {
+        format!("{}/account/{page}.html#token={}", self.site, token.expose())
     }
 
     fn is_known(&self, known: Option<&str>, token: &str) -> bool {

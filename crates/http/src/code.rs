@@ -55,6 +55,9 @@ codes! {
     ValidationFailed = BAD_REQUEST, "validation-failed",
         "Some values break their rules.",
         "Correct every value listed in `errors`.";
+    InvalidSecret = BAD_REQUEST, "invalid-secret",
+        "The link or the code is not good, or not any more.",
+        "Each is good once, for a while, and only the newest one; ask for another mail.";
     Unauthenticated = UNAUTHORIZED, "unauthenticated",
         "The request needs a valid access token.",
         "Send `Authorization: Bearer` with an access token that is not older than 5 minutes. Sign in at /api/auth/login, or get a new access token at /api/auth/refresh.";
@@ -70,6 +73,12 @@ codes! {
     AccountInactive = FORBIDDEN, "account-inactive",
         "The account may not sign in.",
         "Ask an administrator to activate it.";
+    EmailUnverified = FORBIDDEN, "email-unverified",
+        "The address of the account is not verified yet.",
+        "Open the link that was mailed to the address; /api/auth/resend sends another one.";
+    SignUpClosed = FORBIDDEN, "sign-up-closed",
+        "Nobody may register with this address.",
+        "Ask an administrator for an account.";
     RoleEscalation = FORBIDDEN, "role-escalation",
         "A role allows more than the caller may do.",
         "Nobody gives away, or acts on, permissions they do not hold; ask somebody who holds them.";

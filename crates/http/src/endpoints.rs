@@ -1,10 +1,12 @@
 //! The endpoints, one module per aggregate. What a request may be is in the signatures; what it does is in `core`.
 
+pub(crate) mod accounts;
 pub(crate) mod audit_logs;
 pub(crate) mod auth;
 pub(crate) mod cron;
 pub(crate) mod health;
 pub(crate) mod me;
+pub(crate) mod passwords;
 pub(crate) mod roles;
 pub(crate) mod sessions;
 pub(crate) mod user_roles;

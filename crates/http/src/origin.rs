@@ -4,7 +4,8 @@ use std::{convert::Infallible, net::IpAddr};
 
 use axum::extract::FromRequestParts;
 use http::{header, request::Parts};
-use usher_domain::{Origin, RequestId, UserAgent};
+use serde_json::json;
+use usher_domain::{Language, Origin, RequestId, UserAgent};
 
 use crate::{
     App,
@@ -46,5 +47,30 @@ pub(crate) fn origin(parts: &Parts) -> Origin {
             .get::<RequestId>()
             .cloned()
             .unwrap_or_else(RequestId::unknown),
+    }
+}
+
+/// The language that the caller wants to be written to in.
+pub(crate) struct Spoken(pub(crate) Language);
+
+impl FromRequestParts<App> for Spoken {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        let accepted = parts.headers.get(header::ACCEPT_LANGUAGE);
+        let accepted = accepted.and_then(|value| value.to_str().ok());
+        Ok(Self(Language::choose(accepted.unwrap_or_default())))
+    }
+}
+
+impl Part for Spoken {
+    fn describe(docs: &mut Docs) {
+        docs.parameters.push(json!({
+            "name": "Accept-Language",
+            "in": "header",
+            "description": "The language of the mail: `en`, or `de`.",
+            "required": false,
+            "schema": { "type": "string" },
+        }));
     }
 }

@@ -106,6 +106,9 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if app.is_development() {
         add_timing(response.headers_mut(), took, spent);
     }
+    if spent.mailed {
+        app.mailer.notice();
+    }
     if let Some(token) = spent.written {
         seen::give(&mut response, token);
     }

@@ -11,6 +11,11 @@ pub const ALL: &[Endpoint] = &[
     AUTH_REFRESH,
     AUTH_LOGOUT,
     AUTH_JWKS,
+    AUTH_REGISTER,
+    AUTH_VERIFY_EMAIL,
+    AUTH_RESEND,
+    AUTH_PASSWORD_FORGOT,
+    AUTH_PASSWORD_RESET,
     ME,
     ME_SESSIONS,
     ME_SESSION,
@@ -21,6 +26,7 @@ pub const ALL: &[Endpoint] = &[
     ROLES,
     AUDIT_LOGS,
     CRON_MAINTAIN,
+    CRON_MAILS,
 ];
 
 /// Defines one path.
@@ -42,6 +48,23 @@ endpoint!(AUTH_LOGIN, "/api/auth/login", auth::login);
 endpoint!(AUTH_REFRESH, "/api/auth/refresh", auth::refresh);
 endpoint!(AUTH_LOGOUT, "/api/auth/logout", auth::logout);
 endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);
+endpoint!(AUTH_REGISTER, "/api/auth/register", accounts::register);
+endpoint!(
+    AUTH_VERIFY_EMAIL,
+    "/api/auth/verify-email",
+    accounts::verify_email
+);
+endpoint!(AUTH_RESEND, "/api/auth/resend", accounts::resend);
+endpoint!(
+    AUTH_PASSWORD_FORGOT,
+    "/api/auth/password/forgot",
+    passwords::forgot
+);
+endpoint!(
+    AUTH_PASSWORD_RESET,
+    "/api/auth/password/reset",
+    passwords::reset
+);
 endpoint!(ME, "/api/me", me::profile);
 endpoint!(ME_SESSIONS, "/api/me/sessions", sessions::own);
 endpoint!(
@@ -60,3 +83,4 @@ endpoint!(
 endpoint!(ROLES, "/api/roles", roles::collection);
 endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);
 endpoint!(CRON_MAINTAIN, "/api/cron/maintain", cron::maintain);
+endpoint!(CRON_MAILS, "/api/cron/mails", cron::mails);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Ready;
+use super::{Ready, mail};
 use crate::{output::say, seed};
 
 /// Prints the addresses, the sign-in and something to try.
@@ -13,6 +13,9 @@ pub(super) fn print(ready: &Ready, port: u16, has_files: bool, took: Duration) {
     say(format_args!("  health    {base}/api/health"));
     if has_files {
         say(format_args!("  API       {base}/openapi.json"));
+    }
+    if ready.catcher.is_some() {
+        say(format_args!("  mail      {base}{}", mail::PAGE));
     }
     if ready.issuer != base {
         say(format_args!("  issuer    {} (USHER_ISSUER)", ready.issuer));

@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 16] = [
     needed("DATABASE_URL", false),
     optional(
         "DATABASE_REPLICA_URL",
@@ -34,8 +34,20 @@ const KNOWN: [Known; 12] = [
         "nobody sees the details of /api/health",
         false,
     ),
-    optional("CRON_SECRET", "there is no /api/cron/maintain", false),
+    optional(
+        "CRON_SECRET",
+        "there is no /api/cron/maintain and no /api/cron/mails",
+        false,
+    ),
     optional("USHER_ARGON2", "m=19456,t=2,p=1", true),
+    optional(
+        "USHER_SIGN_UP",
+        "nobody may register, or in development anybody",
+        true,
+    ),
+    optional("MAIL_URL", "mails wait in the outbox", false),
+    optional("MAIL_FROM", "no sender, which MAIL_URL needs", true),
+    optional("MAIL_TEMPLATES", "the texts of this build", true),
     optional(
         "USHER_ALLOW_PLAINTEXT_DATABASE",
         "TLS to another machine",
@@ -108,6 +120,7 @@ pub(super) fn with(name: &str, value: &str) -> Result<impl Fn(&str) -> Option<St
         ("USHER_SIGNING_KEYS", SigningKeys::generate()?),
         ("USHER_SECRET", Secret::generate()?),
         ("USHER_ISSUER", "https://id.example.com".to_owned()),
+        ("MAIL_FROM", "no-reply@example.com".to_owned()),
     ]);
     variables.insert(name, value.to_owned());
     let variables: HashMap<String, String> = variables

@@ -169,3 +169,41 @@ async fn no_admin_with_a_known_password_is_made_among_users() {
     assert_eq!(running.ask("POST", "/api/auth/login", None, &body).0, 401);
     drop(token);
 }
+
+#[test]
+fn a_new_user_finds_the_mail_at_the_page_for_it_and_signs_in() {
+    let folder = Folder::create();
+    let running = Running::start(folder.usher(&DEV, &[]));
+    assert!(running.said.contains("/dev/mail"), "{}", running.said);
+    let new = r#"{"name":"Ada","email":"ada@example.com","password":"a few words of my own"}"#;
+    let (status, body) = running.ask("POST", "/api/auth/register", None, new);
+    assert_eq!(status, 202, "{body}");
+    let mail = newest_mail(&running);
+    assert_eq!(mail["to"], "ada@example.com");
+    let (status, page) = running.ask("GET", "/dev/mail", None, "");
+    assert!(
+        status == 200 && page.contains("ada@example.com") && page.contains("/account/verify.html#"),
+        "{page}"
+    );
+    let text = mail["text"].as_str().unwrap();
+    let token = text.split("#token=").nth(1).unwrap();
+    let token = token.split_whitespace().next().unwrap();
+    let form = format!(r#"{{"token":"{token}"}}"#);
+    let (status, body) = running.ask("POST", "/api/auth/verify-email", None, &form);
+    assert_eq!(status, 204, "{body}");
+    running.sign_in("ada@example.com", "a few words of my own");
+    assert_eq!(running.stop("INT").code, Some(0));
+}
+
+/// Waits for a mail, which is sent after the answer, for ten seconds at most.
+fn newest_mail(running: &Running) -> Value {
+    for _ in 0..200 {
+        let (_, body) = running.ask("GET", "/dev/mail.json", None, "");
+        let mails: Value = serde_json::from_str(&body).unwrap();
+        if mails["data"][0].is_object() {
+            return mails["data"][0].clone();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("no mail came");
+}

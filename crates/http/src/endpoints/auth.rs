@@ -33,6 +33,7 @@ pub(crate) fn login() -> Operations {
         .fails_with(&[
             Code::InvalidCredentials,
             Code::AccountInactive,
+            Code::EmailUnverified,
             Code::Busy,
             Code::DatabaseUnavailable,
         ])
@@ -113,15 +114,19 @@ async fn sign_in(
         users::find_credentials(&connection, email).await
     };
     let found = app.database.read(find).await?;
-    let (user, stored) = match found {
-        Some(Credentials { user, password }) => (Some(user), password),
-        None => (None, None),
+    let (user, stored, must_verify) = match found {
+        Some(Credentials {
+            user,
+            password,
+            must_verify,
+        }) => (Some(user), password, must_verify),
+        None => (None, None, false),
     };
     // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
     let verdict = app.passwords.verify(login.password, stored.clone()).await?;
     let connection = app.database.connection().await?;
     let (failure, code) = match (&user, &stored) {
-        (Some(user), Some(stored)) if verdict.is_right && user.is_active => {
+        (Some(user), Some(stored)) if verdict.is_right && user.is_active && !must_verify => {
             let rehashed = verdict.rehashed.as_ref();
             let sign_in = SignIn {
                 user: user.id,
@@ -138,6 +143,9 @@ async fn sign_in(
             }
             // The account changed between the check and the sign-in.
             (LoginFailure::WrongPassword, Code::InvalidCredentials)
+        }
+        (Some(user), Some(_)) if verdict.is_right && user.is_active => {
+            (LoginFailure::UnverifiedEmail, Code::EmailUnverified)
         }
         (Some(_), Some(_)) if verdict.is_right => {
             (LoginFailure::InactiveAccount, Code::AccountInactive)

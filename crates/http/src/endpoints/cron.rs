@@ -2,8 +2,9 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, maintenance};
+use usher_core::{Author, maintenance, one_time};
 use usher_domain::{Action, Origin};
+use usher_mail::Pace;
 
 use crate::{
     App, Code, Operations, Problem,
@@ -23,6 +24,15 @@ pub(crate) fn maintain() -> Operations {
         .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
 }
 
+pub(crate) fn mails() -> Operations {
+    Operations::default()
+        .get(
+            "Sends mails that were not sent after their answers, and removes one-time secrets that are over.",
+            send,
+        )
+        .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
+}
+
 view! {
     /// What was done to the database.
     MaintenanceView {
@@ -38,6 +48,18 @@ view! {
         sessions: i32,
         /// What the next call goes on with; what stays there is for `usher maintain`.
         remaining: Vec<String>,
+    }
+}
+
+view! {
+    /// What became of the mails of the outbox.
+    MailsView {
+        /// How many were sent.
+        sent: u32,
+        /// How many could not be sent now, and are tried again.
+        put_off: u32,
+        /// How many could not be sent for a day, and were given up.
+        given_up: u32,
     }
 }
 
@@ -84,5 +106,24 @@ async fn run(
         forgotten: done.forgotten,
         sessions: done.sessions,
         remaining: done.remaining,
+    }))
+}
+
+/// GET /api/cron/mails, the scheduler, `MAIL_FAILED` for each mail that is given up.
+async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<MailsView>, Problem> {
+    let connection = app.database.connection().await?;
+    one_time::forget(&connection).await?;
+    drop(connection);
+    let origin = &scheduler.origin;
+    let drained = app
+        .mailer
+        .drain(&app.database, origin, Pace::ANSWERING)
+        .await?;
+    // What was too much for one answer is sent after it.
+    app.mailer.notice();
+    Ok(Shown::new(MailsView {
+        sent: drained.sent,
+        put_off: drained.put_off,
+        given_up: drained.given_up,
     }))
 }

@@ -1,8 +1,14 @@
 //! `/api/health`: whether this instance and its database are well.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::health::{self, Report, SCHEMA_VERSION};
+use usher_core::{
+    Connection,
+    health::{self, Report, SCHEMA_VERSION},
+    mails::{self, Backlog},
+};
 
 use crate::{
     App, Code, Operations, Problem,
@@ -68,6 +74,20 @@ view! {
         latency_milliseconds: f64,
         /// The connections of this instance.
         pool: PoolView,
+        /// The mails that are to be sent.
+        mail: MailView,
+    }
+}
+
+view! {
+    /// How mails fare.
+    MailView {
+        /// How they are sent; null when `MAIL_URL` is missing and they wait.
+        way: Option<String>,
+        /// How many wait, counted to 1,000.
+        waiting: i64,
+        /// For how many seconds the oldest of them has waited.
+        oldest_seconds: Option<i64>,
     }
 }
 
@@ -109,7 +129,7 @@ async fn show(
     Insider(is_insider): Insider,
     _: Query<Nothing>,
 ) -> Result<Shown<HealthView>, Problem> {
-    let report = match check(&app).await {
+    let (report, backlog) = match check_with_mails(&app, is_insider).await {
         Ok(report) => report,
         Err(problem) if is_insider => {
             let reason = problem.source_text().unwrap_or_default();
@@ -117,7 +137,7 @@ async fn show(
         }
         Err(problem) => return Err(problem),
     };
-    let details = is_insider.then(|| details(&app, report));
+    let details = backlog.map(|backlog| details(&app, report, backlog));
     Ok(Shown::new(HealthView {
         status: "ok",
         details,
@@ -135,11 +155,41 @@ async fn ready(State(app): State<App>, _: Query<Nothing>) -> Result<Shown<Status
     Ok(Shown::new(StatusView { status: "ok" }))
 }
 
+/// Counts the mails in the same round trip, for who may know.
+async fn check_with_mails(
+    app: &App,
+    is_insider: bool,
+) -> Result<(Report, Option<Backlog>), Problem> {
+    if !is_insider {
+        return Ok((check(app).await?, None));
+    }
+    let read = |connection: Arc<Connection>| async move {
+        let (report, backlog) =
+            tokio::join!(health::check(&connection), mails::backlog(&connection));
+        let report = report?;
+        // An older schema has no outbox.
+        Ok((
+            report,
+            if report.is_ready() {
+                Some(backlog?)
+            } else {
+                None
+            },
+        ))
+    };
+    let (report, backlog) = app.database.read(read).await?;
+    Ok((ready_or_outdated(report)?, backlog))
+}
+
 async fn check(app: &App) -> Result<Report, Problem> {
     let report = app
         .database
         .read(|connection| async move { health::check(&connection).await })
         .await?;
+    ready_or_outdated(report)
+}
+
+fn ready_or_outdated(report: Report) -> Result<Report, Problem> {
     if report.is_ready() {
         Ok(report)
     } else {
@@ -149,7 +199,7 @@ async fn check(app: &App) -> Result<Report, Problem> {
     }
 }
 
-fn details(app: &App, report: Report) -> DetailsView {
+fn details(app: &App, report: Report, backlog: Backlog) -> DetailsView {
     let figures = app.database.figures();
     DetailsView {
         version: env!("CARGO_PKG_VERSION"),
@@ -161,6 +211,11 @@ fn details(app: &App, report: Report) -> DetailsView {
             open: figures.open,
             idle: figures.idle,
             waiting: figures.waiting,
+        },
+        mail: MailView {
+            way: app.mailer.way(),
+            waiting: backlog.waiting,
+            oldest_seconds: backlog.oldest.map(time::Duration::whole_seconds),
         },
     }
 }

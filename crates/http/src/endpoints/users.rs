@@ -16,13 +16,15 @@ use usher_domain::{
     grants::{UsersCreate, UsersDelete, UsersRead, UsersUpdate},
 };
 
-use super::edit::{self, Edit};
+use super::{
+    accounts::check_owner,
+    edit::{self, Edit},
+};
 use crate::{
     App, Code, Operations, Problem,
     access::{May, Named, Reads, Target},
     answer::{Created, Done, Listed, Shown, Timestamp, view},
     input::{Fields, IfMatch, Key, Nothing, Nullable, Query, Repeatable, Seen, form, open_cursor},
-    problem::Place,
 };
 
 pub(crate) fn collection() -> Operations {
@@ -215,11 +217,7 @@ async fn create(
     }
     let password = match form.password {
         Some(password) => {
-            password
-                .check_owner(&form.name, &form.email)
-                .map_err(|invalid| {
-                    Problem::invalid_at(Place::Pointer("/password".to_owned()), invalid)
-                })?;
+            check_owner(&password, &form.name, &form.email)?;
             Some(app.passwords.hash(password).await?)
         }
         None => None,

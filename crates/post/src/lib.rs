@@ -1,4 +1,6 @@
-//! One connection to the collector for each time that something is sent.
+//! Posts JSON documents to another service, such as a collector of telemetry or a mail API.
+//!
+//! There is one connection for each time that something is sent: nothing stays open while a function is frozen.
 
 use std::sync::Arc;
 
@@ -14,25 +16,27 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::error::Error;
+/// What may go wrong on the way to another service.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// So much of an answer is read; it is not looked at.
 const ANSWER: usize = 64 * 1024;
 
-/// The collector.
-pub(super) struct Target {
+/// The service.
+#[derive(Clone, Debug)]
+pub struct Target {
     host: String,
     port: u16,
     is_secure: bool,
     authority: HeaderValue,
-    /// The path before `/v1/traces`.
+    /// What comes before the path of each document.
     base: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Target {
     /// Reads an address such as `https://collector.example.com:4318`.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         const WRONG: &str = "must be an address such as https://collector.example.com:4318";
         let uri: Uri = text.trim().parse().map_err(|_| WRONG)?;
         let is_secure = match uri.scheme() {
@@ -57,7 +61,7 @@ impl Target {
     }
 
     /// Adds headers such as `api-key=secret,team=7`; values may be percent-encoded.
-    pub(super) fn with_headers(mut self, text: &str) -> Result<Self, &'static str> {
+    pub fn with_headers(mut self, text: &str) -> Result<Self, &'static str> {
         const WRONG: &str = "must be headers such as api-key=secret,team=7";
         for pair in text
             .split(',')
@@ -74,11 +78,24 @@ impl Target {
         Ok(self)
     }
 
+    /// Adds the header of a bearer token (RFC 6750).
+    pub fn with_bearer(mut self, token: &str) -> Result<Self, &'static str> {
+        let value = HeaderValue::from_str(&format!("Bearer {token}"));
+        let mut value = value.map_err(|_| "must hold a token of visible ASCII")?;
+        value.set_sensitive(true);
+        self.headers.push((header::AUTHORIZATION, value));
+        Ok(self)
+    }
+
+    /// Adds a header for one document.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// Sends JSON documents to their paths.
-    pub(super) async fn post<const N: usize>(
-        &self,
-        documents: [(&str, String); N],
-    ) -> Result<(), Error> {
+    pub async fn post<const N: usize>(&self, documents: [(&str, String); N]) -> Result<(), Error> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         if self.is_secure {
@@ -108,13 +125,15 @@ impl Target {
             Ok(())
         };
         // The connection moves only while it is polled, which ends with this function: no task is left behind.
-        tokio::pin!(connection);
-        tokio::select! {
-            sent = sending => sent,
-            ended = &mut connection => {
-                ended?;
-                Err("the collector hung up".into())
-            }
+        tokio::pin!(connection, sending);
+        let ended = tokio::select! {
+            sent = &mut sending => return sent,
+            ended = &mut connection => ended,
+        };
+        // The other end may hang up with its last answer, which is there already.
+        match sending.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(ended.err().map_or(error, Into::into)),
         }
     }
 
@@ -124,7 +143,9 @@ impl Target {
         path: &str,
         document: String,
     ) -> Result<(), Error> {
-        let mut request = Request::post(format!("{}{path}", self.base))
+        let path = format!("{}{path}", self.base);
+        let path = if path.is_empty() { "/" } else { &path };
+        let mut request = Request::post(path)
             .header(header::HOST, &self.authority)
             .header(header::CONTENT_TYPE, "application/json");
         for (name, value) in &self.headers {

@@ -1,0 +1,246 @@
+//! Accounts that people make and recover by themselves, with what is mailed to them.
+//!
+//! Whether somebody has an account is for the owner of the address to learn. So a request for an address without one runs
+//! the same statement and leaves the same rows: a secret that is good for nobody, and a mail that nobody gets.
+
+use tokio_postgres::types::Type;
+use usher_domain::{Action, Email, Entity, Event, Name, Purpose};
+
+use crate::{
+    Attempt, Author, Connection, Result,
+    connection::Parameter,
+    idempotency,
+    mails::Mail,
+    one_time::{OneTime, REDEEMED, Shown, issued},
+    passwords::PasswordHash,
+};
+
+/// An account to be.
+pub struct NewAccount<'a> {
+    /// What the person is called.
+    pub name: &'a Name,
+    /// The address.
+    pub email: &'a Email,
+    /// The hashed password.
+    pub password: &'a PasswordHash,
+}
+
+/// Makes an account whose address is not verified yet, with a mail to verify it.
+///
+/// Of an account that nobody has verified, the newest name and password count. One that is in use stays as it is, and its
+/// owner gets the other mail.
+pub async fn register(
+    connection: &Connection,
+    author: Author<'_>,
+    new: &NewAccount<'_>,
+    one_time: &OneTime,
+    mail: &Mail,
+) -> Result<()> {
+    let change = format!(
+        "made as (
+          insert into users (
+            name,
+            email,
+            password,
+            is_self_registered
+          )
+          values ($1, $2, $3, true)
+          on conflict (email) where deleted_at is null do update
+          set
+            name = excluded.name,
+            password = excluded.password,
+            version = users.version + 1,
+            updated_at = now()
+          where users.is_self_registered
+            and users.email_verified_at is null
+            and users.is_active
+          returning
+            id as user_id,
+            email as address
+        ),
+        holder as ({holder}),
+        {issued},
+        change as (
+          select
+            coalesce(
+              holder.user_id,
+              (select id from users where email = $2 and deleted_at is null)
+            ) as entity_id,
+            holder.user_id is not null as is_usual
+          from holder
+        )",
+        holder = or_nobody("made"),
+        issued = issued(4, "holder"),
+    );
+    let (name, email, password) = (new.name.as_str(), new.email.as_str(), new.password.as_str());
+    let values = one_time.row.values();
+    let mut parameters: Vec<Parameter<'_>> = vec![
+        (&name, Type::TEXT),
+        (&email, Type::TEXT),
+        (&password, Type::TEXT),
+    ];
+    parameters.extend(values.parameters());
+    let event = Event::new(Action::Register, Entity::User);
+    let author = author.mailing(mail);
+    connection
+        .change("register", author, &event, &change, &parameters)
+        .await?;
+    Ok(())
+}
+
+/// What somebody asks to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Another mail to verify the address.
+    Verification,
+    /// A mail to choose another password.
+    Reset,
+}
+
+/// Sends a mail with a secret to the owner of an address, if somebody owns it who is to get one.
+pub async fn ask(
+    connection: &Connection,
+    author: Author<'_>,
+    wish: Wish,
+    email: &Email,
+    (one_time, mail): (&OneTime, &Mail),
+) -> Result<()> {
+    let change = format!(
+        "account as (
+          select
+            id as user_id,
+            email as address
+          from users
+          where email = $1
+            and is_active
+            and deleted_at is null
+            and (email_verified_at is null or $2)
+        ),
+        holder as ({holder}),
+        {issued},
+        change as (
+          select
+            holder.user_id as entity_id,
+            holder.user_id is not null as is_usual
+          from holder
+        )",
+        holder = or_nobody("account"),
+        issued = issued(3, "holder"),
+    );
+    let is_for_verified = wish == Wish::Reset;
+    let email = email.as_str();
+    let values = one_time.row.values();
+    let mut parameters: Vec<Parameter<'_>> =
+        vec![(&email, Type::TEXT), (&is_for_verified, Type::BOOL)];
+    parameters.extend(values.parameters());
+    let action = match wish {
+        Wish::Verification => Action::VerificationRequest,
+        Wish::Reset => Action::ResetRequest,
+    };
+    let event = Event::new(action, Entity::User);
+    let author = author.mailing(mail);
+    connection
+        .change("ask for a mail", author, &event, &change, &parameters)
+        .await?;
+    Ok(())
+}
+
+/// Notes that the owner of an address can read what is sent there, or returns `false` when the secret is not good.
+pub async fn verify(connection: &Connection, author: Author<'_>, shown: &Shown) -> Result<bool> {
+    let change = format!(
+        "{REDEEMED},
+        change as (
+          update users
+          set email_verified_at = coalesce(users.email_verified_at, now())
+          from secret
+          where users.id = secret.user_id
+            and users.email = secret.address
+            and users.deleted_at is null
+          returning users.id as entity_id
+        )"
+    );
+    let (purpose, hash, subject) = shown.values();
+    let parameters: &[Parameter<'_>] = &[
+        (&purpose, Type::TEXT),
+        (&hash, Type::BYTEA),
+        (&subject, Type::TEXT),
+    ];
+    let event = Event::new(Action::EmailVerify, Entity::User);
+    let row = connection
+        .change("verify address", author, &event, &change, parameters)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Sets another password and ends all sessions, or returns `false` when the secret is not good. Who could read the mail has
+/// verified the address, too.
+pub async fn reset(
+    connection: &Connection,
+    author: Author<'_>,
+    shown: &Shown,
+    password: &PasswordHash,
+    mail: &Mail,
+) -> Result<bool> {
+    let change = format!(
+        "{REDEEMED},
+        change as (
+          update users
+          set
+            password = $4,
+            password_changed_at = now(),
+            email_verified_at = coalesce(users.email_verified_at, now())
+          from secret
+          where users.id = secret.user_id
+            and users.email = secret.address
+            and users.is_active
+            and users.deleted_at is null
+          returning users.id as entity_id
+        )"
+    );
+    let (purpose, hash, subject) = shown.values();
+    let password = password.as_str();
+    let parameters: &[Parameter<'_>] = &[
+        (&purpose, Type::TEXT),
+        (&hash, Type::BYTEA),
+        (&subject, Type::TEXT),
+        (&password, Type::TEXT),
+    ];
+    let event = Event::new(Action::PasswordReset, Entity::User);
+    let author = author.mailing(mail);
+    let row = connection
+        .change("reset password", author, &event, &change, parameters)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Writes down that a secret was shown which is not good.
+pub async fn record_refusal(
+    connection: &Connection,
+    author: Author<'_>,
+    purpose: Purpose,
+) -> Result<()> {
+    let event = Event::new(Action::SecretRefused, Entity::User)
+        .with_payload(serde_json::json!({ "purpose": purpose.as_str() }));
+    let change = "change as (select null::bigint as entity_id)";
+    connection
+        .change("record refusal", author, &event, change, &[])
+        .await?;
+    Ok(())
+}
+
+/// Writes what has the one row of an account, or one of nobody.
+fn or_nobody(account: &str) -> String {
+    format!(
+        "
+          select user_id, address from {account}
+          union all
+          select null, null where not exists (select from {account})
+        "
+    )
+}
+
+/// Tells whether an earlier attempt at the same request was successful.
+pub async fn was_done(connection: &Connection, attempt: &Attempt) -> Result<bool> {
+    let row = idempotency::find(connection, attempt).await?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,108 @@
+//! The statement of a change, put together from its parts.
+
+use super::Who;
+
+/// The numbers of parameters that not every change has.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tail {
+    /// The hash of the request of an attempt; that of its key comes before it.
+    pub(super) request: Option<usize>,
+    /// The roles that the author was checked with.
+    pub(super) checked: Option<usize>,
+    /// The first sealed mail, and how many there are.
+    pub(super) mail: Option<(usize, usize)>,
+}
+
+/// Writes the entry behind the change, and what not every change has: the key of the attempt, the check of the author and the
+/// mail. The parameters of the entry follow the `count` ones of the change.
+pub(super) fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> String {
+    let [
+        actor,
+        action,
+        entity,
+        payload,
+        ip,
+        user_agent,
+        request,
+        session,
+    ] = std::array::from_fn(|index| count + index + 1);
+    let actor = match who {
+        Who::Subject => "change.entity_id".to_owned(),
+        Who::User(_) | Who::Nobody => format!("${actor}"),
+    };
+    let remembered = more.request.map_or_else(String::new, remembered);
+    let mail = more.mail.map_or_else(String::new, mail);
+    let checked = more.checked.map_or_else(String::new, |checked| {
+        format!(
+            "
+          where check_author({actor}, ${session}, ${checked})"
+        )
+    });
+    format!(
+        "with {change},
+        entry as (
+          insert into audit_logs (
+            actor_id,
+            action,
+            entity,
+            entity_id,
+            payload,
+            ip,
+            user_agent,
+            request_id,
+            session_id
+          )
+          select
+            {actor},
+            ${action},
+            ${entity},
+            change.entity_id,
+            ${payload},
+            ${ip},
+            ${user_agent},
+            ${request},
+            ${session}
+          from change{checked}
+        ){remembered}{mail}
+        select change.*
+        from change"
+    )
+}
+
+/// Writes what keeps the key of an attempt.
+fn remembered(request: usize) -> String {
+    let key = request - 1;
+    format!(
+        ",
+        remembered as (
+          insert into idempotency_keys (
+            key,
+            request,
+            outcome
+          )
+          select ${key}, ${request}, to_jsonb(change)
+          from change
+        )"
+    )
+}
+
+/// Writes what puts a mail into the outbox; where there are two, the column `is_usual` of the change chooses.
+fn mail((first, count): (usize, usize)) -> String {
+    let sealed = if count == 1 {
+        format!("${first}")
+    } else {
+        let otherwise = first + 1;
+        format!("case when change.is_usual then ${first} else ${otherwise} end")
+    };
+    format!(
+        ",
+        mail as (
+          insert into mails (
+            user_id,
+            sealed
+          )
+          select change.entity_id, {sealed}
+          from change
+        )"
+    )
+}

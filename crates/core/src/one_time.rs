@@ -1,0 +1,190 @@
+//! One-time secrets: the links and codes of mails.
+//!
+//! Of each purpose there is one secret for an address: a new one takes the place of the older one. A link holds 256 random
+//! bits, of which only the hash is kept. A code is short, so it has few tries, and each is counted and committed before it is
+//! looked at. A secret is redeemed by the statement of the change that it allows, which marks it as used: of several at once,
+//! one gets there.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{digest, hmac};
+use tokio_postgres::types::Type;
+use usher_domain::{Email, Name, Purpose, UserId};
+use zeroize::Zeroizing;
+
+use crate::{Connection, Error, Result, bytes::random, connection::Parameter, row, secret::Secret};
+
+mod issue;
+mod redeem;
+
+pub use redeem::Shown;
+
+pub(crate) use issue::issued;
+pub(crate) use redeem::REDEEMED;
+
+use issue::NewRow;
+
+/// How often a code may be tried.
+const MOST_TRIES: i32 = 5;
+/// How many secrets that are over are removed at once.
+const MOST_FORGOTTEN: i64 = 10_000;
+const CODE_DIGITS: usize = 8;
+const CODES: u64 = 100_000_000;
+
+/// A secret in plain text, for whoever is to get it.
+pub struct OneTime {
+    /// What the link holds.
+    pub token: Token,
+    /// What may be typed instead.
+    pub code: Option<Zeroizing<String>>,
+    pub(crate) row: NewRow,
+}
+
+impl OneTime {
+    /// Makes a secret for whoever has an address.
+    pub fn generate(secret: &Secret, purpose: Purpose, email: &Email) -> Result<Self> {
+        let token = Token(Zeroizing::new(random()?));
+        let subject = subject(secret, purpose, email);
+        let code = match purpose.code_minutes() {
+            Some(_) => Some(random_code()?),
+            None => None,
+        };
+        let code_hash = code
+            .as_ref()
+            .map(|code| code_hash(secret, purpose, &subject, code));
+        Ok(Self {
+            row: NewRow {
+                purpose,
+                subject,
+                secret_hash: token.hash(),
+                code_hash,
+            },
+            token,
+            code,
+        })
+    }
+}
+
+/// The secret of a link.
+#[derive(Clone)]
+pub struct Token(Zeroizing<[u8; 32]>);
+
+impl Token {
+    /// Reads a token; what it is good for is for the database to say.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut *bytes).ok()?;
+        (length == bytes.len()).then_some(Self(bytes))
+    }
+
+    /// Returns the token as its holder gets it.
+    pub fn expose(&self) -> String {
+        URL_SAFE_NO_PAD.encode(*self.0)
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, &*self.0).as_ref());
+        hash
+    }
+}
+
+/// Whom a secret is good for.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// The user.
+    pub user: UserId,
+    /// What the user is called.
+    pub name: Name,
+    /// The address that it was sent to.
+    pub email: Email,
+}
+
+/// Returns whom the secret of a link is good for, without using it: what is to be written to them needs the address.
+pub async fn find_holder(
+    connection: &Connection,
+    purpose: Purpose,
+    token: &Token,
+) -> Result<Option<Holder>> {
+    let statement = "select
+          users.id as user_id,
+          users.name,
+          users.email
+        from one_time_secrets
+        join users on users.id = one_time_secrets.user_id
+        where one_time_secrets.secret_hash = $2
+          and one_time_secrets.purpose = $1
+          and one_time_secrets.used_at is null
+          and one_time_secrets.expires_at > now()
+          and users.email = one_time_secrets.address
+          and users.deleted_at is null";
+    let hash = token.hash();
+    let parameters: &[Parameter<'_>] = &[
+        (&purpose.as_str(), Type::TEXT),
+        (&hash.as_slice(), Type::BYTEA),
+    ];
+    let row = connection.row("find holder", statement, parameters).await?;
+    row.map(|row| {
+        Ok(Holder {
+            user: UserId::new(row::get(&row, "user_id")?),
+            name: row::parse(&row, "name", Name::parse)?,
+            email: row::parse(&row, "email", Email::parse)?,
+        })
+    })
+    .transpose()
+}
+
+/// Removes secrets that have been over for a day, and returns how many.
+pub async fn forget(connection: &Connection) -> Result<usize> {
+    let statement = "delete from one_time_secrets
+        where (purpose, subject) in (
+          select
+            purpose,
+            subject
+          from one_time_secrets
+          where expires_at < now() - interval '1 day'
+          order by expires_at
+          limit $1
+        )
+        and expires_at < now() - interval '1 day'
+        returning purpose";
+    let gone = connection
+        .settle(
+            "forget secrets",
+            statement,
+            &[(&MOST_FORGOTTEN, Type::INT8)],
+        )
+        .await?;
+    Ok(gone.len())
+}
+
+/// Returns who a secret is for without saying it.
+fn subject(secret: &Secret, purpose: Purpose, email: &Email) -> String {
+    let text = format!("{}|{email}", purpose.as_str());
+    URL_SAFE_NO_PAD.encode(hmac::sign(&secret.subject, text.as_bytes()))
+}
+
+fn code_hash(secret: &Secret, purpose: Purpose, subject: &str, code: &str) -> [u8; 32] {
+    let text = format!("{}|{subject}|{code}", purpose.as_str());
+    let mut hash = [0; 32];
+    hash.copy_from_slice(hmac::sign(&secret.code, text.as_bytes()).as_ref());
+    hash
+}
+
+/// Returns eight random digits, each equally likely.
+fn random_code() -> Result<Zeroizing<String>> {
+    for _ in 0..64 {
+        let number = u64::from_be_bytes(random()?);
+        // The last, incomplete round would make some codes likelier.
+        if number < u64::MAX - u64::MAX % CODES {
+            return Ok(Zeroizing::new(format!(
+                "{:0width$}",
+                number % CODES,
+                width = CODE_DIGITS
+            )));
+        }
+    }
+    Err(Error::Crypto("the random source"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! A secret that somebody shows, and the one time that it is good for.
+
+use tokio_postgres::types::Type;
+use usher_domain::{Email, Purpose};
+
+use super::{MOST_TRIES, Token, code_hash, subject};
+use crate::{Connection, Result, connection::Parameter, secret::Secret};
+
+/// What somebody shows: the token of a link, or a code with the address that it was sent to.
+pub struct Shown {
+    purpose: Purpose,
+    pub(super) by: By,
+}
+
+pub(super) enum By {
+    Token([u8; 32]),
+    Code { subject: String, hash: [u8; 32] },
+}
+
+impl Shown {
+    /// Shows the token of a link.
+    pub fn token(purpose: Purpose, token: &Token) -> Self {
+        let by = By::Token(token.hash());
+        Self { purpose, by }
+    }
+
+    /// Shows a code; what cannot be one is wrong like any other.
+    pub fn code(secret: &Secret, purpose: Purpose, email: &Email, code: &str) -> Self {
+        let subject = subject(secret, purpose, email);
+        let hash = code_hash(secret, purpose, &subject, code);
+        let by = By::Code { subject, hash };
+        Self { purpose, by }
+    }
+
+    /// Counts the try at a code, before anything is told of it, or returns that there was none left. A link has no tries.
+    pub async fn count_try(&self, connection: &Connection) -> Result<bool> {
+        let By::Code { subject, .. } = &self.by else {
+            return Ok(true);
+        };
+        let statement = "update one_time_secrets
+            set tries = tries + 1
+            where purpose = $1
+              and subject = $2
+              and used_at is null
+              and code_expires_at > now()
+              and tries < $3
+            returning tries";
+        let parameters: &[Parameter<'_>] = &[
+            (&self.purpose.as_str(), Type::TEXT),
+            (subject, Type::TEXT),
+            (&MOST_TRIES, Type::INT4),
+        ];
+        let counted = connection
+            .settle("count try", statement, parameters)
+            .await?;
+        Ok(!counted.is_empty())
+    }
+
+    /// Returns what [`REDEEMED`] takes: the purpose, the hash, and the subject of a code.
+    pub(crate) fn values(&self) -> (&'static str, &[u8], Option<&str>) {
+        match &self.by {
+            By::Token(hash) => (self.purpose.as_str(), hash, None),
+            By::Code { subject, hash } => (self.purpose.as_str(), hash, Some(subject)),
+        }
+    }
+}
+
+/// Writes what marks a secret as used and returns its `user_id` and `address`, or nothing when it is not good. The parameters
+/// are `$1` purpose, `$2` hash, and `$3` subject of a code, or null for a link.
+///
+/// It looks the secret up by what is indexed, and asks for the hash: nothing that depends on the secret takes longer.
+pub(crate) const REDEEMED: &str = "secret as (
+          update one_time_secrets
+          set used_at = now()
+          where purpose = $1
+            and used_at is null
+            and user_id is not null
+            and (
+              ($3 is null and secret_hash = $2 and expires_at > now())
+              or (subject = $3 and code_hash = $2 and code_expires_at > now())
+            )
+          returning
+            one_time_secrets.user_id,
+            one_time_secrets.address
+        )";

@@ -1,0 +1,39 @@
+//! Secrets that are good once: what they are for.
+
+/// What a one-time secret is for; it is refused for everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Confirms the address of an account.
+    VerifyEmail,
+    /// Lets the owner of an address choose another password.
+    ResetPassword,
+}
+
+impl Purpose {
+    /// Every one there is.
+    pub const ALL: [Self; 2] = [Self::VerifyEmail, Self::ResetPassword];
+
+    /// Returns it as the database spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify-email",
+            Self::ResetPassword => "reset-password",
+        }
+    }
+
+    /// Returns for how many minutes a link is good.
+    pub fn link_minutes(self) -> i32 {
+        match self {
+            Self::VerifyEmail => 24 * 60,
+            Self::ResetPassword => 60,
+        }
+    }
+
+    /// Returns for how many minutes a code is good, or `None` when there is none.
+    pub fn code_minutes(self) -> Option<i32> {
+        match self {
+            Self::VerifyEmail => Some(10),
+            Self::ResetPassword => None,
+        }
+    }
+}

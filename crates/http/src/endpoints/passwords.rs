@@ -1,0 +1,125 @@
+//! `/api/auth/password`: a password that was lost.
+
+use axum::extract::State;
+use usher_core::{
+    Author,
+    accounts::{self, Wish},
+    mails::Mail,
+    one_time::{self, OneTime, Shown, Token},
+};
+use usher_domain::{Action, Email, Message, Password, Purpose, Template};
+
+use super::accounts::check_owner;
+use crate::{
+    App, Code, Operations, Problem,
+    answer::{Accepted, Done},
+    input::{Nothing, Query, Repeatable, form},
+    origin::{From, Spoken},
+};
+
+const PURPOSE: Purpose = Purpose::ResetPassword;
+
+pub(crate) fn forgot() -> Operations {
+    Operations::default()
+        .post("Mails a link to choose another password.", ask)
+        .audits(Action::ResetRequest)
+        .fails_with(&[Code::DatabaseUnavailable])
+}
+
+pub(crate) fn reset() -> Operations {
+    Operations::default()
+        .post(
+            "Sets another password with the token of a mail, and signs out everywhere.",
+            choose,
+        )
+        .audits(Action::PasswordReset)
+        .fails_with(&[Code::InvalidSecret, Code::Busy, Code::DatabaseUnavailable])
+}
+
+form! {
+    /// Whose password was lost.
+    Forgotten {
+        /// The address.
+        email: Email = "email",
+    }
+}
+
+form! {
+    /// Another password.
+    Chosen {
+        /// The token of the link.
+        token: String = "token",
+        /// The new password.
+        password: Password = "password",
+    }
+}
+
+/// POST /api/auth/password/forgot, anyone, `RESET_REQUEST`.
+async fn ask(
+    State(app): State<App>,
+    From(origin): From,
+    Spoken(language): Spoken,
+    _: Query<Nothing>,
+    sent: Repeatable<Forgotten>,
+) -> Result<Accepted, Problem> {
+    let email = &sent.form.email;
+    let attempt = sent.attempt(&app, &format!("address {email}"));
+    let one_time = OneTime::generate(&app.secret, PURPOSE, email)?;
+    let message = Message {
+        recipient: email.clone(),
+        template: Template::ResetPassword,
+        language,
+        values: vec![("link", app.link("reset", &one_time.token))],
+    };
+    let mail = Mail::or_nothing(&app.secret, &message)?;
+    let connection = app.database.connection().await?;
+    let author = Author::nobody(&origin).once(attempt.as_ref());
+    let sent = (&one_time, &mail);
+    accounts::ask(&connection, author, Wish::Reset, email, sent).await?;
+    Ok(Accepted)
+}
+
+/// POST /api/auth/password/reset, anyone with the token of a mail, `PASSWORD_RESET` or `SECRET_REFUSED`.
+async fn choose(
+    State(app): State<App>,
+    From(origin): From,
+    Spoken(language): Spoken,
+    _: Query<Nothing>,
+    sent: Repeatable<Chosen>,
+) -> Result<Done, Problem> {
+    let attempt = sent.attempt(&app, &format!("secret {}", sent.form.token));
+    let Chosen { token, password } = sent.form;
+    let connection = app.database.connection().await?;
+    let token = Token::parse(&token);
+    // The owner of the address is written to, so it has to be known; whether the secret is good the change itself decides.
+    let holder = match &token {
+        Some(token) => one_time::find_holder(&connection, PURPOSE, token).await?,
+        None => None,
+    };
+    drop(connection);
+    if let (Some(token), Some(holder)) = (&token, holder) {
+        check_owner(&password, &holder.name, &holder.email)?;
+        let password = app.passwords.hash(password).await?;
+        let message = Message {
+            recipient: holder.email,
+            template: Template::PasswordChanged,
+            language,
+            values: Vec::new(),
+        };
+        let mail = Mail::new(&app.secret, &message)?;
+        let shown = Shown::token(PURPOSE, token);
+        let connection = app.database.connection().await?;
+        let author = Author::nobody(&origin).once(attempt.as_ref());
+        if accounts::reset(&connection, author, &shown, &password, &mail).await? {
+            return Ok(Done);
+        }
+    }
+    let connection = app.database.connection().await?;
+    if let Some(attempt) = &attempt
+        && accounts::was_done(&connection, attempt).await?
+    {
+        return Ok(Done);
+    }
+    accounts::record_refusal(&connection, Author::nobody(&origin), PURPOSE).await?;
+    Err(Code::InvalidSecret.into())
+}
