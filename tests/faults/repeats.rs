@@ -47,7 +47,9 @@ mod lost {
     impl Wires {
         async fn to(stage: &Stage) -> Self {
             let to_server = Proxy::to_server(&stage.app_url()).await;
+            // The wire tells statements apart by their text, which a name would hide.
             let url = to_server.along(&stage.app_url());
+            let url = format!("{url}?prepared_statements=false");
             let instance = stage.serve_with(&url, &[]).await;
             Self {
                 to_instance: Proxy::to_instance(instance.address()).await,

@@ -221,6 +221,7 @@ impl Stage {
             ("USHER_SIGNING_KEYS", self.keys.clone()),
             ("USHER_SECRET", self.secret.clone()),
             ("USHER_ISSUER", ISSUER.to_owned()),
+            ("USHER_SIGN_UP", "open".to_owned()),
         ]
     }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 11] = [
+pub(crate) const ALL: [Write; 16] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -25,6 +25,11 @@ pub(crate) const ALL: [Write; 11] = [
     Write::EndOther,
     Write::EndOthers,
     Write::EndAll,
+    Write::Register,
+    Write::Resend,
+    Write::Verify,
+    Write::Forget,
+    Write::Reset,
 ];
 
 /// An operation that writes.
@@ -41,6 +46,11 @@ pub(crate) enum Write {
     EndOther,
     EndOthers,
     EndAll,
+    Register,
+    Resend,
+    Verify,
+    Forget,
+    Reset,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -49,6 +59,20 @@ pub(crate) struct Prepared {
     pub(crate) ask: Ask,
     /// The id of the request, which is also the local part of the user's address.
     id: String,
+}
+
+/// What there is before a request.
+struct Scene {
+    /// The access token of the admin.
+    admin: String,
+    email: String,
+    user: i64,
+    /// What the sign-in of the user gave.
+    session: Value,
+    /// Another session of the user.
+    another: String,
+    /// What was mailed to the user.
+    token: String,
 }
 
 impl Write {
@@ -66,6 +90,11 @@ impl Write {
             Self::EndOther => ("DELETE", "/api/me/sessions/{session_id}"),
             Self::EndOthers => ("DELETE", "/api/me/sessions"),
             Self::EndAll => ("DELETE", "/api/users/{user_id}/sessions"),
+            Self::Register => ("POST", "/api/auth/register"),
+            Self::Resend => ("POST", "/api/auth/resend"),
+            Self::Verify => ("POST", "/api/auth/verify-email"),
+            Self::Forget => ("POST", "/api/auth/password/forgot"),
+            Self::Reset => ("POST", "/api/auth/password/reset"),
         }
     }
 
@@ -73,8 +102,9 @@ impl Write {
     fn status(self) -> u16 {
         match self {
             Self::Create => 201,
-            Self::Remove | Self::SignOut | Self::EndOther | Self::EndOthers | Self::EndAll => 204,
-            _ => 200,
+            Self::Register | Self::Resend | Self::Forget => 202,
+            Self::Change | Self::Grant | Self::ChangeOwn | Self::SignIn | Self::Refresh => 200,
+            _ => 204,
         }
     }
 
@@ -87,13 +117,12 @@ impl Write {
         id: &str,
     ) -> Prepared {
         let email = format!("{id}@example.com");
-        let user = if self == Self::Create {
+        let user = if matches!(self, Self::Create | Self::Register) {
             0
         } else {
             move_in(client, &email).await
         };
-        let credentials = json!({ "email": email, "password": PASSWORD });
-        let sign_in = Ask::post("/api/auth/login", credentials);
+        let sign_in = sign_in(&email);
         let needs_another = matches!(self, Self::EndOther | Self::EndOthers);
         let needs_session = needs_another
             || matches!(
@@ -111,38 +140,73 @@ impl Write {
         } else {
             String::new()
         };
-        let own = session["accessToken"].as_str().unwrap_or_default();
-        let admin = stage.token(Person::Admin);
-        let path = format!("/api/users/{user}");
-        let ask = match self {
-            Self::Create => {
-                Ask::post("/api/users", json!({ "name": id, "email": email })).with_token(&admin)
-            }
-            Self::Change => Ask::patch(&path, json!({ "name": id }))
-                .with_token(&admin)
-                .with("if-match", "\"1\"".to_owned()),
-            Self::Remove => Ask::delete(&path).with_token(&admin),
-            Self::Grant => {
-                let roles = json!({ "roles": ["user", "auditor"] });
-                Ask::put(&format!("{path}/roles"), roles).with_token(&admin)
-            }
-            Self::ChangeOwn => Ask::patch("/api/me", json!({ "name": id })).with_token(own),
-            Self::SignIn => sign_in,
-            Self::Refresh => {
-                let token = json!({ "refreshToken": session["refreshToken"] });
-                Ask::post("/api/auth/refresh", token)
-            }
-            Self::SignOut => Ask::post("/api/auth/logout", json!({})).with_token(own),
-            Self::EndOther => Ask::delete(&format!("/api/me/sessions/{another}")).with_token(own),
-            Self::EndOthers => Ask::delete("/api/me/sessions").with_token(own),
-            Self::EndAll => Ask::delete(&format!("{path}/sessions")).with_token(&admin),
+        let token = match self {
+            Self::Verify => mailed(client, "verify-email", user, id).await,
+            Self::Reset => mailed(client, "reset-password", user, id).await,
+            _ => String::new(),
+        };
+        let scene = Scene {
+            admin: stage.token(Person::Admin),
+            email,
+            user,
+            session,
+            another,
+            token,
         };
         Prepared {
             write: self,
-            ask: ask.with_id(id),
+            ask: self.ask(&scene, id).with_id(id),
             id: id.to_owned(),
         }
     }
+
+    fn ask(self, scene: &Scene, id: &str) -> Ask {
+        let own = scene.session["accessToken"].as_str().unwrap_or_default();
+        let (email, token) = (&scene.email, &scene.token);
+        let path = format!("/api/users/{}", scene.user);
+        match self {
+            Self::Create => Ask::post("/api/users", json!({ "name": id, "email": email }))
+                .with_token(&scene.admin),
+            Self::Change => Ask::patch(&path, json!({ "name": id }))
+                .with_token(&scene.admin)
+                .with("if-match", "\"1\"".to_owned()),
+            Self::Remove => Ask::delete(&path).with_token(&scene.admin),
+            Self::Grant => {
+                let roles = json!({ "roles": ["user", "auditor"] });
+                Ask::put(&format!("{path}/roles"), roles).with_token(&scene.admin)
+            }
+            Self::ChangeOwn => Ask::patch("/api/me", json!({ "name": id })).with_token(own),
+            Self::SignIn => sign_in(email),
+            Self::Refresh => {
+                let token = json!({ "refreshToken": scene.session["refreshToken"] });
+                Ask::post("/api/auth/refresh", token)
+            }
+            Self::SignOut => Ask::post("/api/auth/logout", json!({})).with_token(own),
+            Self::EndOther => {
+                Ask::delete(&format!("/api/me/sessions/{}", scene.another)).with_token(own)
+            }
+            Self::EndOthers => Ask::delete("/api/me/sessions").with_token(own),
+            Self::EndAll => Ask::delete(&format!("{path}/sessions")).with_token(&scene.admin),
+            Self::Register => {
+                let new = json!({ "name": id, "email": email, "password": PASSWORD });
+                Ask::post("/api/auth/register", new)
+            }
+            Self::Resend => Ask::post("/api/auth/resend", json!({ "email": email })),
+            Self::Verify => Ask::post("/api/auth/verify-email", json!({ "token": token })),
+            Self::Forget => Ask::post("/api/auth/password/forgot", json!({ "email": email })),
+            Self::Reset => {
+                let chosen = json!({ "token": token, "password": "another horse of some length" });
+                Ask::post("/api/auth/password/reset", chosen)
+            }
+        }
+    }
+}
+
+fn sign_in(email: &str) -> Ask {
+    Ask::post(
+        "/api/auth/login",
+        json!({ "email": email, "password": PASSWORD }),
+    )
 }
 
 impl Prepared {
@@ -191,7 +255,7 @@ impl Prepared {
     async fn is_done(&self, client: &Client, times: &[i64]) -> Result<(), String> {
         let entries = "select count(*) from audit_logs where request_id = $1";
         let effects = match self.write {
-            Write::Create => "select count(*) from users where email = $1",
+            Write::Create | Write::Register => "select count(*) from users where email = $1",
             Write::Change | Write::Grant | Write::ChangeOwn => {
                 "select version - 1 from users where email = $1"
             }
@@ -206,6 +270,15 @@ impl Prepared {
             }
             Write::SignOut | Write::EndOther | Write::EndOthers | Write::EndAll => {
                 "select count(*) from sessions join users on users.id = user_id where email = $1 and ended_at is not null"
+            }
+            Write::Resend | Write::Forget => {
+                "select count(*) from mails join users on users.id = user_id where email = $1"
+            }
+            Write::Verify => {
+                "select count(*) from users where email = $1 and email_verified_at is not null"
+            }
+            Write::Reset => {
+                "select count(*) from users where email = $1 and password_changed_at is not null"
             }
         };
         let email = format!("{}@example.com", self.id);
@@ -233,6 +306,17 @@ async fn newest_session(client: &Client, user: i64) -> String {
     let statement =
         "select id::text from sessions where user_id = $1 order by created_at desc limit 1";
     client.query_one(statement, &[&user]).await.unwrap().get(0)
+}
+
+/// Gives a user a secret as if it had been mailed, and returns its token.
+async fn mailed(client: &Client, purpose: &str, user: i64, id: &str) -> String {
+    let statement = "insert into one_time_secrets (purpose, subject, user_id, address, secret_hash, expires_at)
+        select $1, left($3, 64), users.id, users.email, sha256(sha256(convert_to($3, 'UTF8'))), now() + interval '1 hour'
+        from users
+        where users.id = $2
+        returning translate(encode(sha256(convert_to($3, 'UTF8')), 'base64'), '+/=', '-_')";
+    let row = client.query_one(statement, &[&purpose, &user, &id]).await;
+    row.unwrap().get(0)
 }
 
 #[test]

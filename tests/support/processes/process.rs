@@ -111,6 +111,7 @@ pub fn settings(database_url: &str) -> Vec<(&'static str, String)> {
         ("USHER_SECRET", Secret::generate().unwrap()),
         ("USHER_ISSUER", "https://id.example.com".to_owned()),
         ("CRON_SECRET", CRON_SECRET.to_owned()),
+        ("USHER_SIGN_UP", "open".to_owned()),
     ]
 }
 
