@@ -82,7 +82,7 @@ fn what_is_uploaded_can_be_built() {
 
 async fn serve_and_check(output: &std::path::Path) {
     let jobs = routes::jobs(output);
-    assert_eq!(jobs, ["/api/cron/maintain"]);
+    assert_eq!(jobs, ["/api/cron/maintain", "/api/cron/mails"]);
     let t = TestApp::start().await;
     let gateway = Gateway::start(output, settings(&t.app_url())).await;
     let client = Client::new(gateway.address(), "");
@@ -95,9 +95,10 @@ async fn serve_and_check(output: &std::path::Path) {
         robots.text()
     );
     // The scheduler is let in by its secret alone.
-    for (token, status) in [("", 401), (CRON_SECRET, 200)] {
-        let answer = client.get(&jobs[0], token).await;
-        assert_eq!(answer.status, status, "{}", answer.text());
+    let calls = [("", 401), (CRON_SECRET, 200)];
+    for (job, (token, status)) in jobs.iter().flat_map(|job| calls.map(|call| (job, call))) {
+        let answer = client.get(job, token).await;
+        assert_eq!(answer.status, status, "{job}: {}", answer.text());
     }
     let sources = client.get("/Cargo.toml", "").await;
     assert_eq!(sources.status, 404, "the sources are not published");
