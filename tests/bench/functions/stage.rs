@@ -45,7 +45,11 @@ impl Stage {
             database: server.database().await,
             server,
             authority: authority.file(),
-            settings: process::settings(""),
+            settings: [
+                process::settings(""),
+                vec![("USHER_SIGN_UP", "open".to_owned())],
+            ]
+            .concat(),
             refresh: String::new(),
         }
     }
@@ -116,6 +120,19 @@ impl Stage {
             path @ "/api/auth/login" => (client.post(path, "", &credentials()).await, 200),
             path @ "/api/auth/refresh" => (client.post(path, "", &renewal).await, 200),
             path @ "/api/auth/logout" => (client.post(path, "", &renewal).await, 204),
+            path @ "/api/auth/register" => {
+                let new =
+                    json!({ "name": "New", "email": "new@example.org", "password": PASSWORD });
+                (client.post(path, "", &new).await, 202)
+            }
+            path @ ("/api/auth/resend" | "/api/auth/password/forgot") => {
+                let address = json!({ "email": Person::Member.email() });
+                (client.post(path, "", &address).await, 202)
+            }
+            // A secret that is good could be shown only once.
+            path @ ("/api/auth/verify-email" | "/api/auth/password/reset") => {
+                (client.post(path, "", &guess(path)).await, 400)
+            }
             // A session that is there could be ended only once.
             "/api/me/sessions/{session_id}" => {
                 let path = format!("/api/me/sessions/{}", Uuid::max());
@@ -134,10 +151,20 @@ impl Stage {
             endpoint.path,
             answer.text()
         );
-        if endpoint.path.starts_with("/api/auth/") && !answer.body.is_empty() {
+        if ["/api/auth/login", "/api/auth/refresh"].contains(&endpoint.path) {
             self.refresh = refresh_token(&answer.json());
         }
         answer
+    }
+}
+
+/// Returns a secret that nobody was sent, in the form of what is asked.
+fn guess(path: &str) -> Value {
+    let token = "A".repeat(43);
+    if path == "/api/auth/password/reset" {
+        json!({ "token": token, "password": PASSWORD })
+    } else {
+        json!({ "token": token })
     }
 }
 
