@@ -20,6 +20,13 @@ use usher_tests::{Answer, TestApp, database};
 /// The role that the product runs as.
 pub(crate) const APP_ROLE: &str = "usher_app";
 
+/// What both servers are told: a replica that is slow to connect still finds all that it lacks, looks for it at once, and waits
+/// for no reader for longer than the tests wait for it.
+const SETTINGS: &str = "wal_keep_size = '2GB'
+wal_retrieve_retry_interval = '100ms'
+max_standby_streaming_delay = '5s'
+";
+
 /// A primary with its replica. Both end when this is dropped, and their folders are removed.
 pub(crate) struct Pair {
     pub(crate) primary: Cluster,
@@ -66,6 +73,7 @@ impl Pair {
         let [first, second] = [folders[0].path(), folders[1].path()];
         // The replica begins as a copy of the empty primary.
         start(first).stop();
+        fs::write(first.join("data/postgresql.auto.conf"), SETTINGS).unwrap();
         copy(&first.join("data"), &second.join("data"));
         let primary = start(first);
         let replica = start_replica(second, &primary.url("postgres"));
@@ -125,7 +133,12 @@ impl Pair {
         let position: String = row.get(0);
         let replica = self.replica.admin().await.unwrap();
         let question = format!("select pg_last_wal_replay_lsn() >= '{position}'");
-        eventually("the replica has caught up", &replica, &question).await;
+        eventually(
+            &format!("the replica is at {position}"),
+            &replica,
+            &question,
+        )
+        .await;
     }
 
     /// Kills the replica with everything that runs on it.
@@ -209,6 +222,11 @@ pub(crate) fn outcome(answer: &Answer) -> &str {
     timing.split("replica;desc=").nth(1).unwrap_or_default()
 }
 
+/// Asks a server how far it is, and what it waits for.
+const STATE: &str = "select format('received %s, replayed %s, waiting for %s',
+    pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(),
+    (select string_agg(backend_type || ' ' || wait_event, ', ') from pg_stat_activity))";
+
 /// Waits until a server says that something is so.
 pub(crate) async fn eventually(claim: &str, client: &Client, question: &str) {
     let started = Instant::now();
@@ -217,10 +235,10 @@ pub(crate) async fn eventually(claim: &str, client: &Client, question: &str) {
         if row.get::<_, Option<bool>>(0) == Some(true) {
             return;
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(20),
-            "not true in time: {claim}"
-        );
+        if started.elapsed() > Duration::from_secs(60) {
+            let state = client.query_one(STATE, &[]).await.unwrap();
+            panic!("not true in time: {claim}; {}", state.get::<_, String>(0));
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -237,7 +255,7 @@ fn start(folder: &Path) -> Cluster {
 fn start_replica(folder: &Path, primary: &str) -> Cluster {
     let data = folder.join("data");
     fs::write(data.join("standby.signal"), "").unwrap();
-    let source = format!("primary_conninfo = '{primary}'\n");
+    let source = format!("{SETTINGS}primary_conninfo = '{primary}'\n");
     fs::write(data.join("postgresql.auto.conf"), source).unwrap();
     start(folder)
 }
