@@ -9,6 +9,10 @@ deallocate contract;
 prepare contract (uuid, int8, timestamptz, timestamptz) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions from sessions join users on users.id = sessions.user_id where sessions.id = $1 and sessions.user_id = $2 and sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null and now() >= $3 and now() < $4;
 deallocate contract;
 
+-- change password
+prepare contract (int8, text, text, text, int8, text, text, jsonb, inet, text, text, uuid, _text, bytea) as with void as ( update one_time_secrets set used_at = now() where user_id = $1 and purpose = 'reset-password' and used_at is null ), change as ( update users set password = $2, password_changed_at = now() where id = $1 and password = $3 and is_active and deleted_at is null returning users.id as entity_id, set_config('usher.kept_session', $4, true) as kept_session ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $5, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change where check_author($5, $12, $13) ), mail as ( insert into mails ( user_id, sealed ) select change.entity_id, $14 from change ) select change.* from change;
+deallocate contract;
+
 -- change user
 prepare contract (int8, int8, text, text, _text, bool, text, _text, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update users set name = $3, email = $4, email_verified_at = case when email = $4 then email_verified_at end, roles = $5, is_active = $6, avatar_url = $7, version = version + 1, updated_at = now() where id = $1 and version = $2 and deleted_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($8) and needed <> all($9) ) returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $18) ) select change.* from change;
 deallocate contract;
@@ -71,6 +75,10 @@ deallocate contract;
 
 -- find holder
 prepare contract (text, bytea) as select users.id as user_id, users.name, users.email from one_time_secrets join users on users.id = one_time_secrets.user_id where one_time_secrets.secret_hash = $2 and one_time_secrets.purpose = $1 and one_time_secrets.used_at is null and one_time_secrets.expires_at > now() and users.email = one_time_secrets.address and users.deleted_at is null;
+deallocate contract;
+
+-- find password
+prepare contract (int8) as select password from users where id = $1 and deleted_at is null;
 deallocate contract;
 
 -- find position
@@ -251,6 +259,10 @@ deallocate contract;
 
 -- record refusal
 prepare contract (int8, text, text, jsonb, inet, text, text, uuid) as with change as (select null::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $1, $2, $3, change.entity_id, $4, $5, $6, $7, $8 from change ) select change.* from change;
+deallocate contract;
+
+-- record refused password
+prepare contract (int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as (select $1::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $2, $3, $4, change.entity_id, $5, $6, $7, $8, $9 from change where check_author($2, $9, $10) ) select change.* from change;
 deallocate contract;
 
 -- register

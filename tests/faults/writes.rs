@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 16] = [
+pub(crate) const ALL: [Write; 17] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -30,6 +30,7 @@ pub(crate) const ALL: [Write; 16] = [
     Write::Verify,
     Write::Forget,
     Write::Reset,
+    Write::ChangePassword,
 ];
 
 /// An operation that writes.
@@ -51,6 +52,7 @@ pub(crate) enum Write {
     Verify,
     Forget,
     Reset,
+    ChangePassword,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -95,6 +97,7 @@ impl Write {
             Self::Verify => ("POST", "/api/auth/verify-email"),
             Self::Forget => ("POST", "/api/auth/password/forgot"),
             Self::Reset => ("POST", "/api/auth/password/reset"),
+            Self::ChangePassword => ("POST", "/api/auth/password"),
         }
     }
 
@@ -127,7 +130,11 @@ impl Write {
         let needs_session = needs_another
             || matches!(
                 self,
-                Self::ChangeOwn | Self::Refresh | Self::SignOut | Self::EndAll
+                Self::ChangeOwn
+                    | Self::ChangePassword
+                    | Self::Refresh
+                    | Self::SignOut
+                    | Self::EndAll
             );
         let session = if needs_session {
             sign_in.to(at).await.expect(200)
@@ -197,6 +204,11 @@ impl Write {
             Self::Reset => {
                 let chosen = json!({ "token": token, "password": "another horse of some length" });
                 Ask::post("/api/auth/password/reset", chosen)
+            }
+            Self::ChangePassword => {
+                let new = "another horse of some length";
+                let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
+                Ask::post("/api/auth/password", form).with_token(own)
             }
         }
     }
@@ -277,7 +289,7 @@ impl Prepared {
             Write::Verify => {
                 "select count(*) from users where email = $1 and email_verified_at is not null"
             }
-            Write::Reset => {
+            Write::Reset | Write::ChangePassword => {
                 "select count(*) from users where email = $1 and password_changed_at is not null"
             }
         };

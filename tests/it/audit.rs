@@ -43,6 +43,11 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
                 json!({ "token": newest_token(t).await, "password": "a long enough password" });
             t.anonymous().post(path, form).await
         }
+        ("POST", "/api/auth/password") => {
+            let new = "a long enough password";
+            let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
+            t.member().post(path, form).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });
@@ -268,6 +273,7 @@ fn every_action_has_its_operation() {
         "LOGIN_FAILED",
         "REFRESH_REUSE",
         "SECRET_REFUSED",
+        "PASSWORD_REFUSED",
         "MAIL_FAILED",
     ]);
     let all: BTreeSet<_> = usher_domain::Action::ALL

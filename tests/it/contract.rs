@@ -180,6 +180,15 @@ async fn recover(t: &TestApp) {
     post("/api/auth/password/forgot", forgot).await.expect(202);
     let chosen = json!({ "token": newest_token(t).await, "password": "quite another password" });
     post("/api/auth/password/reset", chosen).await.expect(204);
+    let session = t.anonymous().sign_in(NEW, "quite another password").await;
+    let session = session.expect(200);
+    let own = t
+        .anonymous()
+        .with_token(session["accessToken"].as_str().unwrap());
+    let form = json!({ "currentPassword": "quite another password", "newPassword": PASSWORD });
+    let path = "/api/auth/password";
+    own.post(path, form.clone()).await.expect(204);
+    own.post(path, form).await.problem(403);
     t.scheduler().get("/api/cron/mails").await.expect(200);
     for age in ["0 hours", "25 hours"] {
         // What was sealed with another secret cannot be sent.

@@ -65,6 +65,11 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "token": session["mailed"], "password": "quite another password" });
             anonymous.post(path, form).await
         }
+        ("POST", "/api/auth/password") => {
+            let new = "quite another password";
+            let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
+            admin.post(path, form).await
+        }
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });

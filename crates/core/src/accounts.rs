@@ -15,6 +15,10 @@ use crate::{
     passwords::PasswordHash,
 };
 
+mod password;
+
+pub use password::{PasswordChange, change_password, find_password, record_refused_password};
+
 /// An account to be.
 pub struct NewAccount<'a> {
     /// What the person is called.
@@ -226,6 +230,12 @@ pub async fn record_refusal(
         .change("record refusal", author, &event, change, &[])
         .await?;
     Ok(())
+}
+
+/// Writes what keeps the session of a parameter when the rows of its statement end all others of their users: the triggers
+/// run when the statement is done, and read the setting then.
+fn kept_session(parameter: usize) -> String {
+    format!("set_config('usher.kept_session', ${parameter}, true) as kept_session")
 }
 
 /// Writes what has the one row of an account, or one of nobody.

@@ -54,6 +54,10 @@ names! {
         ResetRequest = "RESET_REQUEST",
         /// Somebody chose another password with a secret from a mail.
         PasswordReset = "PASSWORD_RESET",
+        /// Somebody changed the own password.
+        PasswordChange = "PASSWORD_CHANGE",
+        /// Somebody who is signed in was asked for the password and did not know it.
+        PasswordRefused = "PASSWORD_REFUSED",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// Somebody signed in.

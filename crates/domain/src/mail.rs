@@ -14,17 +14,20 @@ pub enum Template {
     AccountExists,
     /// Choose another password.
     ResetPassword,
-    /// The password was changed.
+    /// The password was changed with a secret from a mail.
     PasswordChanged,
+    /// The password was changed by somebody who was signed in and knew it.
+    OwnPasswordChanged,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
         Self::PasswordChanged,
+        Self::OwnPasswordChanged,
     ];
 
     /// Returns the name that its files begin with.
@@ -34,6 +37,7 @@ impl Template {
             Self::AccountExists => "account-exists",
             Self::ResetPassword => "reset-password",
             Self::PasswordChanged => "password-changed",
+            Self::OwnPasswordChanged => "own-password-changed",
         }
     }
 
@@ -42,7 +46,7 @@ impl Template {
         match self {
             Self::VerifyEmail => &["link", "code"],
             Self::ResetPassword => &["link"],
-            Self::AccountExists | Self::PasswordChanged => &[],
+            Self::AccountExists | Self::PasswordChanged | Self::OwnPasswordChanged => &[],
         }
     }
 }

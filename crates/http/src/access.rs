@@ -2,6 +2,7 @@
 //!
 //! - [`Reads`] runs the check and the reading of the data in one round trip; the data may come from a replica.
 //! - [`May`] and [`SignedIn`] check first; what follows is a change, in a second round trip.
+//! - [`Challenged`] is [`SignedIn`] for what the password is asked for again.
 //! - [`Target`] checks, and loads the user that the change is about in the same round trip.
 //!
 //! Each asks the database for the session, the account and its roles as they are now. The answers are 401 when nobody
@@ -26,8 +27,10 @@ use crate::{
     input, origin,
 };
 
+mod challenged;
 mod reads;
 
+pub use challenged::Challenged;
 pub use reads::{Named, Own, Reads};
 
 /// Somebody who is signed in.

@@ -76,6 +76,9 @@ codes! {
     EmailUnverified = FORBIDDEN, "email-unverified",
         "The address of the account is not verified yet.",
         "Open the link that was mailed to the address; /api/auth/resend sends another one.";
+    WrongPassword = FORBIDDEN, "wrong-password",
+        "The current password is wrong.",
+        "Send the password that you sign in with. If you do not know it any more, /api/auth/password/forgot mails a link to choose another one.";
     SignUpClosed = FORBIDDEN, "sign-up-closed",
         "Nobody may register with this address.",
         "Ask an administrator for an account.";

@@ -133,6 +133,11 @@ impl Stage {
             path @ ("/api/auth/verify-email" | "/api/auth/password/reset") => {
                 (client.post(path, "", &guess(path)).await, 400)
             }
+            // A password that is right could be changed only once.
+            path @ "/api/auth/password" => {
+                let form = json!({ "currentPassword": "a wrong one", "newPassword": PASSWORD });
+                (client.post(path, &admin, &form).await, 403)
+            }
             // A session that is there could be ended only once.
             "/api/me/sessions/{session_id}" => {
                 let path = format!("/api/me/sessions/{}", Uuid::max());

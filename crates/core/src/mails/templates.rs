@@ -35,6 +35,8 @@ bundled! {
     ResetPassword German "reset-password.de",
     PasswordChanged English "password-changed.en",
     PasswordChanged German "password-changed.de",
+    OwnPasswordChanged English "own-password-changed.en",
+    OwnPasswordChanged German "own-password-changed.de",
 }
 
 /// A mail as it is sent.

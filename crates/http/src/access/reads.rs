@@ -210,7 +210,7 @@ impl Part for Own {
 }
 
 /// Asks who the caller is, and for data beside. The data is for the caller's eyes only once the caller is known.
-async fn both<T, F>(
+pub(super) async fn both<T, F>(
     app: &App,
     token: Presented,
     data: impl Fn(Arc<Connection>) -> F,

@@ -95,7 +95,7 @@ async fn sign_up(
     if !app.sign_up.allows(&email) {
         return Err(Code::SignUpClosed.into());
     }
-    check_owner(&password, &name, &email)?;
+    check_owner(&password, "password", &name, &email)?;
     // Before it is known whether there is an account, so that it takes the same time.
     let password = app.passwords.hash(password).await?;
     let one_time = OneTime::generate(&app.secret, Purpose::VerifyEmail, &email)?;
@@ -189,8 +189,13 @@ async fn verify(
 }
 
 /// Refuses a password that is little more than the name and the address of its owner.
-pub(super) fn check_owner(password: &Password, name: &Name, email: &Email) -> Result<(), Problem> {
-    let refused = |invalid| Problem::invalid_at(Place::Pointer("/password".to_owned()), invalid);
+pub(super) fn check_owner(
+    password: &Password,
+    member: &str,
+    name: &Name,
+    email: &Email,
+) -> Result<(), Problem> {
+    let refused = |invalid| Problem::invalid_at(Place::Pointer(format!("/{member}")), invalid);
     password.check_owner(name, email).map_err(refused)
 }
 

@@ -1,23 +1,35 @@
-//! `/api/auth/password`: a password that was lost.
+//! `/api/auth/password`: another password, for who knows the present one and for who lost it.
 
 use axum::extract::State;
 use usher_core::{
     Author,
-    accounts::{self, Wish},
+    accounts::{self, PasswordChange, Wish},
     mails::Mail,
     one_time::{self, OneTime, Shown, Token},
 };
-use usher_domain::{Action, Email, Message, Password, Purpose, Template};
+use usher_domain::{Action, Email, Invalid, Message, Password, PasswordAttempt, Purpose, Template};
 
 use super::accounts::check_owner;
 use crate::{
     App, Code, Operations, Problem,
+    access::Challenged,
     answer::{Accepted, Done},
     input::{Nothing, Query, Repeatable, form},
     origin::{From, Spoken},
+    problem::Place,
 };
 
 const PURPOSE: Purpose = Purpose::ResetPassword;
+
+pub(crate) fn own() -> Operations {
+    Operations::default()
+        .post(
+            "Changes the own password, and signs out everywhere else.",
+            change,
+        )
+        .audits(Action::PasswordChange)
+        .fails_with(&[Code::EditConflict])
+}
 
 pub(crate) fn forgot() -> Operations {
     Operations::default()
@@ -37,6 +49,16 @@ pub(crate) fn reset() -> Operations {
 }
 
 form! {
+    /// Another password of one's own.
+    Changed {
+        /// The present password.
+        current_password: PasswordAttempt = "currentPassword",
+        /// The new password.
+        new_password: Password = "newPassword",
+    }
+}
+
+form! {
     /// Whose password was lost.
     Forgotten {
         /// The address.
@@ -51,6 +73,58 @@ form! {
         token: String = "token",
         /// The new password.
         password: Password = "password",
+    }
+}
+
+/// POST /api/auth/password, signed in, `PASSWORD_CHANGE` or `PASSWORD_REFUSED`.
+async fn change(
+    State(app): State<App>,
+    challenged: Challenged,
+    Spoken(language): Spoken,
+    _: Query<Nothing>,
+    sent: Repeatable<Changed>,
+) -> Result<Done, Problem> {
+    let caller = &challenged.caller;
+    let attempt = sent.attempt(&app, &caller.sender());
+    let Changed {
+        current_password,
+        new_password,
+    } = sent.form;
+    let user = &caller.actor.user;
+    check_owner(&new_password, "newPassword", &user.name, &user.email)?;
+    if new_password.expose() == current_password.expose() {
+        let invalid = Invalid::new("unchanged", "must be another one than the present password");
+        return Err(Problem::invalid_at(
+            Place::Pointer("/newPassword".to_owned()),
+            invalid,
+        ));
+    }
+    let checked = challenged
+        .check(&app, current_password, attempt.as_ref())
+        .await?;
+    let Some(checked) = checked else {
+        return Ok(Done);
+    };
+    let password = app.passwords.hash(new_password).await?;
+    let message = Message {
+        recipient: user.email.clone(),
+        template: Template::OwnPasswordChanged,
+        language,
+        values: Vec::new(),
+    };
+    let mail = Mail::new(&app.secret, &message)?;
+    let new = PasswordChange {
+        user: user.id,
+        session: caller.actor.session,
+        checked,
+        password: &password,
+    };
+    let connection = app.database.connection().await?;
+    let author = caller.author().once(attempt.as_ref());
+    if accounts::change_password(&connection, author, &new, &mail).await? {
+        Ok(Done)
+    } else {
+        Err(Code::EditConflict.into())
     }
 }
 
@@ -98,7 +172,7 @@ async fn choose(
     };
     drop(connection);
     if let (Some(token), Some(holder)) = (&token, holder) {
-        check_owner(&password, &holder.name, &holder.email)?;
+        check_owner(&password, "password", &holder.name, &holder.email)?;
         let password = app.passwords.hash(password).await?;
         let message = Message {
             recipient: holder.email,

@@ -217,7 +217,7 @@ async fn create(
     }
     let password = match form.password {
         Some(password) => {
-            check_owner(&password, &form.name, &form.email)?;
+            check_owner(&password, "password", &form.name, &form.email)?;
             Some(app.passwords.hash(password).await?)
         }
         None => None,

@@ -1,0 +1,74 @@
+//! Asking somebody who is signed in for the password: what follows is not for whoever found an open session.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use usher_core::{Attempt, Connection, accounts, passwords::PasswordHash};
+use usher_domain::PasswordAttempt;
+
+use super::{Access, SignedIn, describe, reads::both, token};
+use crate::{
+    App, Code, Problem,
+    describe::{Docs, Part},
+    origin,
+};
+
+/// Somebody who is signed in and has to send the password as well.
+pub struct Challenged {
+    /// Who it is.
+    pub caller: SignedIn,
+    stored: Option<PasswordHash>,
+}
+
+impl Challenged {
+    /// Returns the hash that the password is right for. A wrong one is refused and written down, unless an earlier attempt at
+    /// the request did what it is for: then there is nothing left to do, and `None` comes back.
+    pub(crate) async fn check(
+        &self,
+        app: &App,
+        password: PasswordAttempt,
+        attempt: Option<&Attempt>,
+    ) -> Result<Option<&PasswordHash>, Problem> {
+        let verdict = app.passwords.verify(password, self.stored.clone()).await?;
+        if let (true, Some(stored)) = (verdict.is_right, &self.stored) {
+            return Ok(Some(stored));
+        }
+        let connection = app.database.connection().await?;
+        if let Some(attempt) = attempt
+            && accounts::was_done(&connection, attempt).await?
+        {
+            return Ok(None);
+        }
+        let (author, user) = (self.caller.author(), self.caller.actor.user.id);
+        accounts::record_refused_password(&connection, author, user).await?;
+        Err(Problem::from(Code::WrongPassword).by(&self.caller.actor))
+    }
+}
+
+impl FromRequestParts<App> for Challenged {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = token(parts, app)?;
+        let user = token.principal.user;
+        let find = |connection: Arc<Connection>| async move {
+            accounts::find_password(&connection, user).await
+        };
+        let (actor, stored) = both(app, token, find).await?;
+        Ok(Self {
+            caller: SignedIn {
+                actor,
+                origin: origin::origin(parts),
+            },
+            stored: stored?,
+        })
+    }
+}
+
+impl Part for Challenged {
+    fn describe(docs: &mut Docs) {
+        describe(docs, Access::SignedIn);
+        docs.codes.extend([Code::WrongPassword, Code::Busy]);
+    }
+}
