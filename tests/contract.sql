@@ -149,6 +149,14 @@ deallocate contract;
 prepare contract as select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where true order by created_at desc, id desc limit 2;
 deallocate contract;
 
+-- list own audit logs
+prepare contract (int8, text, timestamptz, int8) as select distinct on (created_at, id) id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from ( ( select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where actor_id = $1 and created_at <= $3 and (created_at, id) < ($3, $4) order by created_at desc, id desc limit 2 ) union all ( select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where entity = $2 and entity_id = $1 and created_at <= $3 and (created_at, id) < ($3, $4) order by created_at desc, id desc limit 2 ) ) as trail order by created_at desc, id desc limit 2;
+deallocate contract;
+
+-- list own audit logs
+prepare contract (int8, text) as select distinct on (created_at, id) id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from ( ( select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where actor_id = $1 order by created_at desc, id desc limit 2 ) union all ( select id, actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id, created_at from audit_logs where entity = $2 and entity_id = $1 order by created_at desc, id desc limit 2 ) ) as trail order by created_at desc, id desc limit 2;
+deallocate contract;
+
 -- list roles
 prepare contract as select name, description, permissions, is_built_in from roles order by name;
 deallocate contract;

@@ -86,6 +86,12 @@ async fn visit_everything(t: &TestApp) {
             .await
             .expect(200);
     }
+    let first = admin.get("/api/me/audit-logs?limit=1").await.expect(200);
+    let cursor = first["page"]["nextCursor"].as_str().unwrap();
+    admin
+        .get(&format!("/api/me/audit-logs?limit=1&cursor={cursor}"))
+        .await
+        .expect(200);
     let first = admin.get("/api/audit-logs?limit=1").await.expect(200);
     let cursor = first["page"]["nextCursor"].as_str().unwrap();
     admin

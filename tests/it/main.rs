@@ -25,6 +25,7 @@ mod mails;
 mod maintenance;
 mod me;
 mod openapi;
+mod own_audit_logs;
 mod own_passwords;
 mod passwords;
 mod plans;

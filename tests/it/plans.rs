@@ -30,7 +30,7 @@ async fn generate(t: &TestApp) {
 
 /// What is asked, the statement it leads to, the values that are sent, and the index that answers. Where a filter follows
 /// whose best plan depends on its value, the plan is for these values, and otherwise for any.
-const CASES: [(&str, &str, &[&str], &str); 15] = [
+const CASES: [(&str, &str, &[&str], &str); 16] = [
     ("/api/users", "list users", &[], "users_created_at_idx"),
     (
         "/api/users?sort=createdAt&limit=1",
@@ -82,6 +82,12 @@ const CASES: [(&str, &str, &[&str], &str); 15] = [
         "/api/audit-logs?actorId=2",
         "list audit logs",
         &["2"],
+        "actor_id",
+    ),
+    (
+        "/api/me/audit-logs",
+        "list own audit logs",
+        &["2", "User"],
         "actor_id",
     ),
     (

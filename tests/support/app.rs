@@ -168,6 +168,16 @@ impl TestApp {
 
     /// Returns how the database would run a statement with these values for the functions, whom policies apply to.
     pub async fn explain(&self, statement: &str, values: &[&str]) -> String {
+        self.explain_as("", statement, values).await
+    }
+
+    /// Returns what the database did to run a statement with these values for the functions, in rows and without times.
+    pub async fn explain_run(&self, statement: &str, values: &[&str]) -> String {
+        let options = "(analyze, timing off, summary off, buffers off)";
+        self.explain_as(options, statement, values).await
+    }
+
+    async fn explain_as(&self, options: &str, statement: &str, values: &[&str]) -> String {
         let values: Vec<_> = values.iter().map(|value| format!("'{value}'")).collect();
         self.execute(&format!(
             "deallocate all; set role usher_app; prepare explained as {statement}"
@@ -178,7 +188,7 @@ impl TestApp {
         } else {
             format!("({})", values.join(", "))
         };
-        let explain = format!("explain execute explained {values}");
+        let explain = format!("explain {options} execute explained {values}");
         let lines = self.client.simple_query(&explain).await.unwrap();
         self.execute("reset role").await;
         let text = lines.iter().filter_map(|line| match line {

@@ -8,6 +8,10 @@ use usher_domain::{
 
 use crate::{Author, Connection, Error, Result, connection::Plan, row, select::Conditions};
 
+mod own;
+
+pub use own::{OWN_ORDER, list_own};
+
 /// Names the order of the list in its positions: the newest first.
 pub const ORDER: &str = "audit_logs -createdAt";
 

@@ -18,6 +18,7 @@ pub const ALL: &[Endpoint] = &[
     AUTH_PASSWORD_FORGOT,
     AUTH_PASSWORD_RESET,
     ME,
+    ME_AUDIT_LOGS,
     ME_SESSIONS,
     ME_SESSION,
     USERS,
@@ -68,6 +69,7 @@ endpoint!(
     passwords::reset
 );
 endpoint!(ME, "/api/me", me::profile);
+endpoint!(ME_AUDIT_LOGS, "/api/me/audit-logs", audit_logs::own);
 endpoint!(ME_SESSIONS, "/api/me/sessions", sessions::own);
 endpoint!(
     ME_SESSION,

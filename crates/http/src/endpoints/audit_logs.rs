@@ -1,4 +1,4 @@
-//! `/api/audit-logs`: who did what, and when. Reading it leaves an entry too.
+//! `/api/audit-logs`: who did what, and when. Reading it leaves an entry too. `/api/me/audit-logs`: one's own trail.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use http::Uri;
 use serde_json::Value;
 use time::OffsetDateTime;
 use usher_core::{Connection, audit_logs};
-use usher_domain::{Action, AuditFilter, AuditLog, Limit, UserId, Word, grants::AuditRead};
+use usher_domain::{Action, AuditFilter, AuditLog, Entity, Limit, UserId, Word, grants::AuditRead};
 
 use crate::{
     App, Operations, Problem,
-    access::Reads,
+    access::{Own, Reads},
     answer::{Listed, Timestamp, view},
     input::{Fields, Query, Seen, form, open_cursor},
 };
@@ -23,6 +23,13 @@ pub(crate) fn collection() -> Operations {
             list,
         )
         .audits(Action::Read)
+}
+
+pub(crate) fn own() -> Operations {
+    Operations::default().get(
+        "Lists what one did, and what others did to one's account, the newest first.",
+        list_own,
+    )
 }
 
 view! {
@@ -50,6 +57,46 @@ view! {
         session_id: Option<String>,
         /// When.
         created_at: Timestamp,
+    }
+}
+
+view! {
+    /// An entry of one's own trail. Of others it shows what they did to the account, and nothing about them.
+    OwnAuditLogView {
+        /// The id.
+        id: i64,
+        /// Who did it: `self`, `other`, or `nobody` when nobody was signed in.
+        actor: &'static str,
+        /// What was done, such as `UPDATE`.
+        action: String,
+        /// To what kind of thing, such as `User`.
+        entity: String,
+        /// To which one.
+        entity_id: Option<i64>,
+        /// The details; for a change the fields `before` and `after` it. Not shown where they are those of another user.
+        payload: Option<Value>,
+        /// The address that it came from, when it was oneself.
+        ip: Option<String>,
+        /// The program that it came from, when it was oneself.
+        user_agent: Option<String>,
+        /// The id of the request.
+        request_id: Option<String>,
+        /// The session, when it was oneself.
+        session_id: Option<String>,
+        /// When.
+        created_at: Timestamp,
+    }
+}
+
+form! {
+    /// Which entries of the own trail to list.
+    OwnListQuery {
+        /// The most entries of the page.
+        limit: Option<Limit> = "limit",
+        /// Where the page begins: `nextCursor` of the page before.
+        cursor: Option<String> = "cursor",
+        /// The members to show.
+        fields: Option<Fields<OwnAuditLogView>> = "fields",
     }
 }
 
@@ -104,6 +151,62 @@ async fn list(
     let connection = app.database.connection().await?;
     audit_logs::record_reading(&connection, actor.author(&reads.origin)).await?;
     Ok(Listed::new(page, view_of, &app.secret, &uri).only(query.fields))
+}
+
+/// GET /api/me/audit-logs, signed in.
+async fn list_own(
+    State(app): State<App>,
+    own: Own,
+    uri: Uri,
+    Query(query): Query<OwnListQuery>,
+) -> Result<Listed<OwnAuditLogView>, Problem> {
+    let after = open_cursor(&app.secret, query.cursor.as_deref(), audit_logs::OWN_ORDER)?;
+    let (limit, after) = (query.limit.unwrap_or_default(), after.as_ref());
+    let list = |connection: Arc<Connection>, user| async move {
+        audit_logs::list_own(&connection, user, limit, after).await
+    };
+    let (actor, page) = own.read(list).await?;
+    let owner = actor.user.id;
+    let view = |entry| own_view_of(entry, owner);
+    Ok(Listed::new(page, view, &app.secret, &uri).only(query.fields))
+}
+
+/// Shows an entry to the user whose trail it stands in.
+pub(super) fn own_view_of(entry: AuditLog, owner: UserId) -> OwnAuditLogView {
+    let is_own = entry.actor_id == Some(owner);
+    let is_about_another =
+        entry.entity == Entity::User.as_str() && entry.entity_id != Some(owner.get());
+    let AuditLogView {
+        id,
+        actor_id,
+        action,
+        entity,
+        entity_id,
+        payload,
+        ip,
+        user_agent,
+        request_id,
+        session_id,
+        created_at,
+    } = view_of(entry);
+    let actor = match actor_id {
+        Some(_) if is_own => "self",
+        Some(_) => "other",
+        None => "nobody",
+    };
+    OwnAuditLogView {
+        id,
+        actor,
+        action,
+        entity,
+        entity_id,
+        payload: payload.filter(|_| !is_about_another),
+        ip: ip.filter(|_| is_own),
+        user_agent: user_agent.filter(|_| is_own),
+        request_id,
+        session_id: session_id.filter(|_| is_own),
+        created_at,
+    }
 }
 
 fn view_of(entry: AuditLog) -> AuditLogView {
