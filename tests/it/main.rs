@@ -20,6 +20,7 @@ mod forms;
 mod health;
 mod hostile;
 mod idempotency;
+mod key_rotation;
 mod layout;
 mod mails;
 mod maintenance;

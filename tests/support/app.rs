@@ -76,6 +76,13 @@ impl TestApp {
         }
     }
 
+    /// Starts another instance on the same database, configured with these variables beside the usual ones.
+    pub fn beside(&self, variables: &[(&str, &str)]) -> (App, Caller) {
+        let app = instance(&self.app_url(), variables, &self.catcher);
+        let caller = Caller::new(router(routes::ALL, app.clone()));
+        (app, caller)
+    }
+
     /// Sends what is in the outbox, and returns all mails that were caught so far, the oldest first.
     pub async fn mails(&self) -> Vec<Caught> {
         let origin = Origin {

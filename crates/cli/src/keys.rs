@@ -12,7 +12,7 @@ const NOTE: &str = "\
 # Keep both lines secret: in .env, or where the platform keeps its variables (`vercel env add USHER_SECRET`).
 # The first signing key signs, all are accepted. To change it, put the new one after the old one and a comma, and
 # deploy; five minutes later put it first, and deploy; five minutes later take the old one out, and deploy.
-# A new USHER_SECRET may take the place of the old one: sessions go on, cursors of lists become invalid.";
+# The same holds for USHER_SECRET, but the old one stays for 31 days: sessions hang on the one they were begun with.";
 
 /// Prints a new signing key and a new secret.
 #[derive(Debug, Args)]

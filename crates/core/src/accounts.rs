@@ -163,11 +163,11 @@ pub async fn verify(connection: &Connection, author: Author<'_>, shown: &Shown) 
           returning users.id as entity_id
         )"
     );
-    let (purpose, hash, subject) = shown.values();
+    let (purpose, hashes, subjects) = shown.values();
     let parameters: &[Parameter<'_>] = &[
         (&purpose, Type::TEXT),
-        (&hash, Type::BYTEA),
-        (&subject, Type::TEXT),
+        (&hashes, Type::BYTEA_ARRAY),
+        (&subjects, Type::TEXT_ARRAY),
     ];
     let event = Event::new(Action::EmailVerify, Entity::User);
     let row = connection
@@ -201,12 +201,12 @@ pub async fn reset(
           returning users.id as entity_id
         )"
     );
-    let (purpose, hash, subject) = shown.values();
+    let (purpose, hashes, subjects) = shown.values();
     let password = password.as_str();
     let parameters: &[Parameter<'_>] = &[
         (&purpose, Type::TEXT),
-        (&hash, Type::BYTEA),
-        (&subject, Type::TEXT),
+        (&hashes, Type::BYTEA_ARRAY),
+        (&subjects, Type::TEXT_ARRAY),
         (&password, Type::TEXT),
     ];
     let event = Event::new(Action::PasswordReset, Entity::User);

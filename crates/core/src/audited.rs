@@ -177,8 +177,8 @@ impl Connection {
     ) -> Result<Option<Row>> {
         let entry = Entry::new(author, event);
         let count = parameters.len();
-        let key = author.attempt.map(|attempt| attempt.key.as_slice());
-        let request = author.attempt.map(|attempt| attempt.request.as_slice());
+        let keys = author.attempt.map(Attempt::keys);
+        let request = author.attempt.and_then(Attempt::request);
         let checked = author.checked.map(RoleSet::names);
         let mut parameters: Vec<_> = parameters
             .iter()
@@ -186,9 +186,9 @@ impl Connection {
             .chain(entry.parameters())
             .collect();
         let mut more = Tail::default();
-        if key.is_some() {
+        if keys.is_some() {
             parameters.extend([
-                (&key as &(dyn ToSql + Sync), Type::BYTEA),
+                (&keys as &(dyn ToSql + Sync), Type::BYTEA_ARRAY),
                 (&request, Type::BYTEA),
             ]);
             more.request = Some(parameters.len());

@@ -6,15 +6,38 @@
 use ring::hmac;
 use tokio_postgres::{Row, types::Type};
 
-use crate::{Connection, Constraint, Error, Result, connection::Parameter, row, secret::Secret};
+use crate::{
+    Connection, Constraint, Error, Result,
+    connection::Parameter,
+    row,
+    secret::{ID_LENGTH, Secret},
+};
 
 /// One request with the key that its sender gave it.
+///
+/// While there are several secrets the key is stored under each of them, so that instances which list one of them at least find
+/// what another one did. Their hashes are in one order everywhere, in which the rows are locked.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    pub(crate) key: [u8; 32],
-    pub(crate) request: [u8; 32],
-    /// Never stored: secrets that the answer holds are derived from it, so that they can be made again.
-    seed: hmac::Key,
+    keys: Vec<[u8; 32]>,
+    /// What is asked, as each secret has it; the first one is stored.
+    requests: Vec<[u8; 32]>,
+    seeds: Vec<Seed>,
+}
+
+/// What secrets that the answer holds are derived from, so that they can be made again. It is never stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Seed {
+    /// The id of the secret that it is of.
+    pub(crate) secret: [u8; ID_LENGTH],
+    key: hmac::Key,
+}
+
+impl Seed {
+    /// Returns secret bytes for something that the change makes: the same ones each time.
+    pub(crate) fn derive(&self, name: &[u8]) -> [u8; 32] {
+        tag_bytes(hmac::sign(&self.key, name))
+    }
 }
 
 impl Attempt {
@@ -22,27 +45,59 @@ impl Attempt {
     ///
     /// Only keyed hashes are kept, since a body may hold a password.
     pub fn new(secret: &Secret, sender: &str, key: &str, target: &str, body: &[u8]) -> Self {
-        let hash = |purpose: &str, parts: [&[u8]; 2]| {
-            let mut context = hmac::Context::with_key(&secret.idempotency);
-            context.update(purpose.as_bytes());
-            for part in parts {
-                context.update(&part.len().to_be_bytes());
-                context.update(part);
-            }
-            tag_bytes(context.sign())
-        };
         let name = [sender.as_bytes(), key.as_bytes()];
-        Self {
-            key: hash("key", name),
-            request: hash("request", [target.as_bytes(), body]),
-            seed: hmac::Key::new(hmac::HMAC_SHA256, &hash("seed", name)),
+        let mut attempt = Self {
+            keys: Vec::new(),
+            requests: Vec::new(),
+            seeds: Vec::new(),
+        };
+        for keys in secret.all() {
+            let hash = |purpose, parts| hash(&keys.idempotency, purpose, parts);
+            attempt.keys.push(hash("key", name));
+            attempt
+                .requests
+                .push(hash("request", [target.as_bytes(), body]));
+            attempt.seeds.push(Seed {
+                secret: keys.id,
+                key: hmac::Key::new(hmac::HMAC_SHA256, &hash("seed", name)),
+            });
         }
+        attempt.keys.sort_unstable();
+        attempt
     }
 
-    /// Returns secret bytes for something that the change makes: the same ones each time.
-    pub(crate) fn derive(&self, name: &[u8]) -> [u8; 32] {
-        tag_bytes(hmac::sign(&self.seed, name))
+    /// Returns what is stored of the key: a row for each.
+    pub(crate) fn keys(&self) -> Vec<&[u8]> {
+        self.keys.iter().map(<[u8; 32]>::as_slice).collect()
     }
+
+    /// Returns what is stored of the request.
+    pub(crate) fn request(&self) -> Option<&[u8]> {
+        self.requests.first().map(<[u8; 32]>::as_slice)
+    }
+
+    /// Returns what the change derives its secrets from when it is made now.
+    pub(crate) fn seed(&self) -> Option<&Seed> {
+        self.seeds.first()
+    }
+
+    /// Returns what the change that was found derived its secrets from.
+    pub(crate) fn seed_of(&self, found: &Row) -> Result<&Seed> {
+        let place: Option<i32> = row::get(found, "place")?;
+        let index = place.and_then(|place| usize::try_from(place - 1).ok());
+        let seed = index.and_then(|index| self.seeds.get(index));
+        seed.ok_or_else(|| Error::corrupt("request", "it is of no secret that is listed"))
+    }
+}
+
+fn hash(key: &hmac::Key, purpose: &str, parts: [&[u8]; 2]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
+    context.update(purpose.as_bytes());
+    for part in parts {
+        context.update(&part.len().to_be_bytes());
+        context.update(part);
+    }
+    tag_bytes(context.sign())
 }
 
 fn tag_bytes(tag: hmac::Tag) -> [u8; 32] {
@@ -57,23 +112,24 @@ fn tag_bytes(tag: hmac::Tag) -> [u8; 32] {
 pub(crate) async fn find(connection: &Connection, attempt: &Attempt) -> Result<Option<Row>> {
     let statement = format!(
         "select
-          idempotency_keys.request = $2 as is_same,
+          array_position($2, idempotency_keys.request) as place,
           extract(epoch from now() - outcome.issued_at)::double precision as age,
           outcome.*
         from idempotency_keys
         cross join jsonb_to_record(idempotency_keys.outcome) as outcome ({})
-        where idempotency_keys.key = $1",
+        where idempotency_keys.key = any ($1)
+        limit 1",
         row::OUTCOME_COLUMNS
     );
-    let parameters: &[Parameter<'_>] = &[
-        (&attempt.key.as_slice(), Type::BYTEA),
-        (&attempt.request.as_slice(), Type::BYTEA),
-    ];
+    let keys = attempt.keys();
+    let requests: Vec<_> = attempt.requests.iter().map(<[u8; 32]>::as_slice).collect();
+    let parameters: &[Parameter<'_>] =
+        &[(&keys, Type::BYTEA_ARRAY), (&requests, Type::BYTEA_ARRAY)];
     let found = connection
         .row("find attempt", &statement, parameters)
         .await?;
     match found {
-        Some(row) if !row::get::<bool>(&row, "is_same")? => {
+        Some(row) if row::get::<Option<i32>>(&row, "place")?.is_none() => {
             Err(Error::Conflict(Constraint::KeyReused))
         }
         found => Ok(found),
@@ -88,9 +144,9 @@ mod tests {
     fn an_attempt_is_told_from_others_by_every_part() {
         let secret = Secret::parse(&Secret::generate().unwrap()).unwrap();
         let attempt = |sender, key, target, body: &str| {
-            let Attempt { key, request, .. } =
+            let Attempt { keys, requests, .. } =
                 Attempt::new(&secret, sender, key, target, body.as_bytes());
-            (key, request)
+            (keys, requests)
         };
         let first = attempt("1", "k", "POST /a", "{}");
         assert_eq!(first, attempt("1", "k", "POST /a", "{}"));
@@ -106,5 +162,26 @@ mod tests {
         ] {
             assert!(other.0 == first.0 && other.1 != first.1);
         }
+    }
+
+    #[test]
+    fn instances_that_share_a_secret_share_a_key_in_the_same_order() {
+        let [old, new] = [(); 2].map(|()| Secret::generate().unwrap());
+        let attempt = |list: &str| {
+            let secret = Secret::parse(list).unwrap();
+            Attempt::new(&secret, "1", "k", "POST /a", b"{}")
+        };
+        let stages = [
+            old.clone(),
+            format!("{old},{new}"),
+            format!("{new},{old}"),
+            new.clone(),
+        ];
+        for pair in stages.windows(2) {
+            let [before, after] = [&pair[0], &pair[1]].map(|list| attempt(list));
+            assert!(after.keys.iter().any(|key| before.keys.contains(key)));
+            assert!(after.requests.contains(&before.requests[0]));
+        }
+        assert_eq!(attempt(&stages[1]).keys, attempt(&stages[2]).keys);
     }
 }

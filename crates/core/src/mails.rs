@@ -6,14 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use ring::aead::{Aad, NONCE_LEN, Nonce};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::Type};
 use usher_domain::{Action, Email, Entity, Event, Language, Message, Template};
 
 use crate::{
-    Author, Connection, Error, Result, bytes::random, connection::Parameter, row, secret::Secret,
+    Author, Connection, Error, Result,
+    connection::Parameter,
+    row,
+    sealed::{self, Label, Unopened},
+    secret::Secret,
 };
 
 pub mod templates;
@@ -26,8 +29,9 @@ const GIVEN_UP_AFTER_HOURS: i32 = 24;
 const BLOCK: usize = 256;
 /// White space at the end is no part of a JSON document.
 const PADDING: u8 = b' ';
-/// Nothing else that is sealed with the key opens as a mail.
-const CONTEXT: &[u8] = b"usher mails.sealed";
+const LABEL: Label = "usher mail v1";
+/// A mail is sealed before its row has an id, and whom it belongs to is inside.
+const OWNER: &[u8] = b"";
 
 /// A mail that is sealed for the outbox, or two of which the change chooses one.
 #[derive(Debug)]
@@ -121,30 +125,13 @@ fn text(content: &Content) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-fn seal(secret: &Secret, mut text: Vec<u8>) -> Result<Vec<u8>> {
-    let nonce = random::<NONCE_LEN>()?;
-    let mut sealed = nonce.to_vec();
-    let tag = secret
-        .mail
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(CONTEXT),
-            &mut text,
-        )
-        .map_err(|_| Error::Crypto("sealing a mail"))?;
-    sealed.extend(text);
-    sealed.extend(tag.as_ref());
-    Ok(sealed)
+fn seal(secret: &Secret, text: Vec<u8>) -> Result<Vec<u8>> {
+    sealed::seal(secret, LABEL, OWNER, text)
 }
 
-fn open(secret: &Secret, sealed: &[u8]) -> Option<Content> {
-    let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let mut text = text.to_vec();
-    let text = secret
-        .mail
-        .open_in_place(nonce, Aad::from(CONTEXT), &mut text);
-    serde_json::from_slice(text.ok()?).ok()
+fn open(secret: &Secret, sealed: &[u8]) -> std::result::Result<Content, Unopened> {
+    let text = sealed::open(secret, LABEL, OWNER, sealed)?;
+    serde_json::from_slice(&text).map_err(|_| Unopened::Broken)
 }
 
 /// A mail that is to be sent now, and by nobody else for a while.
@@ -177,12 +164,9 @@ impl Taken {
     /// Opens it, or returns `None` when nobody is to get it.
     pub fn open(&self, secret: &Secret) -> Result<Option<Letter>> {
         match open(secret, &self.sealed) {
-            Some(Content::Letter(letter)) => Ok(Some(letter)),
-            Some(Content::Nothing) => Ok(None),
-            None => Err(Error::corrupt(
-                "sealed",
-                "it was sealed with another USHER_SECRET",
-            )),
+            Ok(Content::Letter(letter)) => Ok(Some(letter)),
+            Ok(Content::Nothing) => Ok(None),
+            Err(unopened) => Err(Error::corrupt("sealed", unopened)),
         }
     }
 }

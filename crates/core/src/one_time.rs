@@ -4,6 +4,9 @@
 //! bits, of which only the hash is kept. A code is short, so it has few tries, and each is counted and committed before it is
 //! looked at. A secret is redeemed by the statement of the change that it allows, which marks it as used: of several at once,
 //! one gets there.
+//!
+//! Whom a secret is for, and what a code is, are hashed with `USHER_SECRET`: what was made with an older one of the list is found
+//! by its own hashes, and a new secret takes its place, too.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{digest, hmac};
@@ -11,7 +14,13 @@ use tokio_postgres::types::Type;
 use usher_domain::{Email, Name, Purpose, UserId};
 use zeroize::Zeroizing;
 
-use crate::{Connection, Error, Result, bytes::random, connection::Parameter, row, secret::Secret};
+use crate::{
+    Connection, Error, Result,
+    bytes::random,
+    connection::Parameter,
+    row,
+    secret::{Secret, SecretKeys},
+};
 
 mod issue;
 mod redeem;
@@ -43,17 +52,19 @@ impl OneTime {
     /// Makes a secret for whoever has an address.
     pub fn generate(secret: &Secret, purpose: Purpose, email: &Email) -> Result<Self> {
         let token = Token(Zeroizing::new(random()?));
-        let subject = subject(secret, purpose, email);
+        let mut subjects = secret.all().map(|keys| subject(keys, purpose, email));
+        let subject = subjects.next().unwrap_or_default();
         let code = match purpose.code_minutes() {
             Some(_) => Some(random_code()?),
             None => None,
         };
         let code_hash = code
             .as_ref()
-            .map(|code| code_hash(secret, purpose, &subject, code));
+            .map(|code| code_hash(secret.current(), purpose, &subject, code));
         Ok(Self {
             row: NewRow {
                 purpose,
+                older_subjects: subjects.collect(),
                 subject,
                 secret_hash: token.hash(),
                 code_hash,
@@ -158,15 +169,15 @@ pub async fn forget(connection: &Connection) -> Result<usize> {
 }
 
 /// Returns who a secret is for without saying it.
-fn subject(secret: &Secret, purpose: Purpose, email: &Email) -> String {
+fn subject(keys: &SecretKeys, purpose: Purpose, email: &Email) -> String {
     let text = format!("{}|{email}", purpose.as_str());
-    URL_SAFE_NO_PAD.encode(hmac::sign(&secret.subject, text.as_bytes()))
+    URL_SAFE_NO_PAD.encode(hmac::sign(&keys.subject, text.as_bytes()))
 }
 
-fn code_hash(secret: &Secret, purpose: Purpose, subject: &str, code: &str) -> [u8; 32] {
+fn code_hash(keys: &SecretKeys, purpose: Purpose, subject: &str, code: &str) -> [u8; 32] {
     let text = format!("{}|{subject}|{code}", purpose.as_str());
     let mut hash = [0; 32];
-    hash.copy_from_slice(hmac::sign(&secret.code, text.as_bytes()).as_ref());
+    hash.copy_from_slice(hmac::sign(&keys.code, text.as_bytes()).as_ref());
     hash
 }
 

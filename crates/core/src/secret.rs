@@ -1,58 +1,93 @@
-//! The secret of a deployment, and the keys derived from it.
+//! The secrets of a deployment, and the keys derived from them.
+//!
+//! `USHER_SECRET` is a list: one secret makes, all are read (see [`KeyList`]). Each has an id, which what was made with it names
+//! where it can, so that it is found again. What hangs on a secret that is listed no more is void.
+
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{
-    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
-    hmac,
-};
+use ring::hmac;
 use subtle::ConstantTimeEq;
-use usher_domain::{Position, RequestId};
+use usher_domain::{Clock, Position, RequestId};
 
 use crate::{
-    Result,
+    KeyList, Result,
     bytes::{decode_base64, random},
 };
 
-const LABEL_REFRESH: &[u8] = b"usher refresh token v1";
-const LABEL_CURSOR: &[u8] = b"usher cursor v1";
-const LABEL_IDEMPOTENCY: &[u8] = b"usher idempotency v1";
-const LABEL_COMPARISON: &[u8] = b"usher comparison v1";
-const LABEL_MAIL: &[u8] = b"usher mail v1";
-const LABEL_CODE: &[u8] = b"usher code v1";
-const LABEL_SUBJECT: &[u8] = b"usher subject v1";
+const LABEL_ID: &str = "usher secret id v1";
+const LABEL_REFRESH: &str = "usher refresh token v1";
+const LABEL_CURSOR: &str = "usher cursor v1";
+const LABEL_IDEMPOTENCY: &str = "usher idempotency v1";
+const LABEL_COMPARISON: &str = "usher comparison v1";
+const LABEL_CODE: &str = "usher code v1";
+const LABEL_SUBJECT: &str = "usher subject v1";
 const CURSOR_TAG: usize = 16;
+/// Length of the id of a secret, in bytes.
+pub(crate) const ID_LENGTH: usize = 4;
 
-/// Keys derived from `USHER_SECRET`, one for each purpose.
+/// The secrets of `USHER_SECRET`.
 #[derive(Clone, Debug)]
-pub struct Secret {
+pub struct Secret(Arc<KeyList<SecretKeys>>);
+
+/// The keys derived from one secret, one for each purpose.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretKeys {
+    pub(crate) id: [u8; ID_LENGTH],
     pub(crate) refresh: hmac::Key,
     pub(crate) idempotency: hmac::Key,
-    pub(crate) mail: LessSafeKey,
     pub(crate) code: hmac::Key,
     pub(crate) subject: hmac::Key,
     cursor: hmac::Key,
     comparison: hmac::Key,
+    root: hmac::Key,
 }
 
-impl Secret {
-    /// Reads a secret: at least 32 bytes in base64.
-    pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+impl SecretKeys {
+    fn parse(text: &str) -> std::result::Result<Self, &'static str> {
         let bytes = decode_base64(text).ok_or("is not base64; make one with `cargo usher keys`")?;
         if bytes.len() < 32 {
             return Err("is shorter than 32 bytes; make one with `cargo usher keys`");
         }
         let root = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
-        let derive = |label| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
-        let mail = UnboundKey::new(&AES_256_GCM, hmac::sign(&root, LABEL_MAIL).as_ref());
+        let sign = |label: &str| hmac::sign(&root, label.as_bytes());
+        let derive = |label| hmac::Key::new(hmac::HMAC_SHA256, sign(label).as_ref());
+        let mut id = [0; ID_LENGTH];
+        id.copy_from_slice(&sign(LABEL_ID).as_ref()[..ID_LENGTH]);
         Ok(Self {
-            mail: LessSafeKey::new(mail.map_err(|_| "makes no key")?),
+            id,
             code: derive(LABEL_CODE),
             subject: derive(LABEL_SUBJECT),
             refresh: derive(LABEL_REFRESH),
             idempotency: derive(LABEL_IDEMPOTENCY),
             cursor: derive(LABEL_CURSOR),
             comparison: derive(LABEL_COMPARISON),
+            root,
         })
+    }
+
+    /// Returns the bytes of the key for a purpose.
+    pub(crate) fn derive(&self, label: &str) -> hmac::Tag {
+        hmac::sign(&self.root, label.as_bytes())
+    }
+
+    fn cursor_tag(&self, text: &[u8]) -> [u8; CURSOR_TAG] {
+        let mut tag = [0; CURSOR_TAG];
+        tag.copy_from_slice(&hmac::sign(&self.cursor, text).as_ref()[..CURSOR_TAG]);
+        tag
+    }
+}
+
+/// Writes the id of a secret as people read it.
+pub(crate) fn shown(id: [u8; ID_LENGTH]) -> String {
+    format!("{:08x}", u32::from_be_bytes(id))
+}
+
+impl Secret {
+    /// Reads a list of secrets: each at least 32 bytes in base64.
+    pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+        let list = KeyList::parse(text, SecretKeys::parse)?;
+        Ok(Self(Arc::new(list)))
     }
 
     /// Returns a new secret in the form that [`Secret::parse`] reads.
@@ -60,12 +95,28 @@ impl Secret {
         Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
     }
 
+    /// Returns the keys that make now. Clocks may differ: whatever one makes, all read.
+    pub(crate) fn current(&self) -> &SecretKeys {
+        self.0.current(Clock::default().now())
+    }
+
+    /// Returns the keys of all secrets, those that make first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &SecretKeys> {
+        let current = self.current();
+        let others = self.0.keys().filter(|keys| keys.id != current.id);
+        std::iter::once(current).chain(others)
+    }
+
+    /// Returns the keys of the secret with an id.
+    pub(crate) fn find(&self, id: [u8; ID_LENGTH]) -> Option<&SecretKeys> {
+        self.0.keys().find(|keys| keys.id == id)
+    }
+
     /// Writes a position as a cursor that nobody else can make.
     pub fn seal(&self, position: &Position) -> String {
         // A struct of strings and numbers always has a JSON form.
         let text = serde_json::to_vec(position).unwrap_or_default();
-        let tag = hmac::sign(&self.cursor, &text);
-        let mut sealed = tag.as_ref()[..CURSOR_TAG].to_vec();
+        let mut sealed = self.current().cursor_tag(&text).to_vec();
         sealed.extend(text);
         URL_SAFE_NO_PAD.encode(sealed)
     }
@@ -74,9 +125,8 @@ impl Secret {
     pub fn open(&self, cursor: &str) -> Option<Position> {
         let sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (tag, text) = sealed.split_at_checked(CURSOR_TAG)?;
-        let expected = hmac::sign(&self.cursor, text);
-        let is_ours: bool = tag.ct_eq(&expected.as_ref()[..CURSOR_TAG]).into();
-        if !is_ours {
+        let is_ours = |keys: &SecretKeys| bool::from(tag.ct_eq(&keys.cursor_tag(text)));
+        if !self.0.keys().any(is_ours) {
             return None;
         }
         serde_json::from_slice(text).ok()
@@ -84,8 +134,9 @@ impl Secret {
 
     /// Compares two texts in a time that tells nothing of either.
     pub fn is_equal(&self, one: &str, other: &str) -> bool {
-        let tag = hmac::sign(&self.comparison, one.as_bytes());
-        hmac::verify(&self.comparison, other.as_bytes(), tag.as_ref()).is_ok()
+        let key = &self.current().comparison;
+        let tag = hmac::sign(key, one.as_bytes());
+        hmac::verify(key, other.as_bytes(), tag.as_ref()).is_ok()
     }
 }
 
@@ -125,6 +176,26 @@ mod tests {
         let other = Secret::parse(&Secret::generate().unwrap()).unwrap();
         assert_eq!(other.open(&cursor), None);
         assert_eq!(secret.open(""), None);
+    }
+
+    #[test]
+    fn a_cursor_of_an_older_secret_opens_until_that_is_taken_out() {
+        let [old, new] = [(); 2].map(|()| Secret::generate().unwrap());
+        let read = |text: &str| Secret::parse(text).unwrap();
+        let position = Position {
+            order: "users -createdAt".to_owned(),
+            key: "1".to_owned(),
+            id: 7,
+            is_early: true,
+        };
+        let cursor = read(&old).seal(&position);
+        let newer = read(&format!("{new},{old}")).seal(&position);
+        assert_ne!(cursor, newer);
+        let prepared = read(&format!("{old},{new}"));
+        assert_eq!(prepared.open(&cursor).as_ref(), Some(&position));
+        assert_eq!(prepared.open(&newer).as_ref(), Some(&position));
+        assert_eq!(read(&new).open(&cursor), None);
+        assert_eq!(read(&new).open(&newer), Some(position));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     refresh::RefreshToken,
     roles::PERMISSIONS_OF_USER,
     row::{self, USER_COLUMNS},
+    secret::Secret,
     tokens::{Presented, Principal},
     users::MUST_VERIFY,
 };
@@ -149,6 +150,7 @@ pub struct SignIn<'a> {
 pub async fn start(
     connection: &Connection,
     origin: &Origin,
+    secret: &Secret,
     sign_in: SignIn<'_>,
 ) -> Result<Option<Session>> {
     let SignIn {
@@ -157,12 +159,11 @@ pub async fn start(
         rehashed,
         attempt,
     } = sign_in;
-    let first = |id| match attempt {
-        Some(attempt) => Ok(RefreshToken::first_of(id, attempt)),
-        None => RefreshToken::first(id),
-    };
     let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
-    let refresh = first(id)?;
+    let refresh = match attempt.and_then(Attempt::seed) {
+        Some(seed) => RefreshToken::first_of(id, seed),
+        None => RefreshToken::first(id, secret)?,
+    };
     let refresh_hash = refresh.hash();
     let event = Event::new(Action::Login, Entity::User).with_session(id);
     let user_agent = origin
@@ -192,10 +193,12 @@ pub async fn start(
     let Some(changed) = changed else {
         return Ok(None);
     };
-    let refresh = if changed.is_repeated {
-        first(SessionId::new(row::get(&changed.row, "session_id")?))?
-    } else {
-        refresh
+    let refresh = match attempt {
+        Some(attempt) if changed.is_repeated => {
+            let id = SessionId::new(row::get(&changed.row, "session_id")?);
+            RefreshToken::first_of(id, attempt.seed_of(&changed.row)?)
+        }
+        _ => refresh,
     };
     Session::of(&changed, refresh).map(Some)
 }

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use time::OffsetDateTime;
 
-/// Tells the time of this machine, for names of files and versions.
+/// Tells the time of this machine, for names of files and versions, and for which of the secrets makes.
 ///
 /// Nothing that is stored or checked goes by it, access tokens included: the database dates those, whose clock all
-/// instances share.
+/// instances share. All secrets are read, whichever makes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock(());
 

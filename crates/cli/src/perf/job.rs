@@ -84,7 +84,13 @@ impl Job {
 
     /// Prepares the refresh of a session of its own.
     pub(super) async fn refresh(world: &World, connection: &Connection) -> Result<Self> {
-        let session = sign_in(connection, &world.origin, world.account(world.number())).await?;
+        let session = sign_in(
+            connection,
+            &world.origin,
+            &world.secret,
+            world.account(world.number()),
+        )
+        .await?;
         Ok(Self::Refresh(session.refresh))
     }
 }
@@ -136,7 +142,7 @@ async fn login(world: &World, connection: &Connection, email: &Email) -> Result<
         rehashed,
         attempt: None,
     };
-    one(sessions::start(connection, &world.origin, sign_in).await?)
+    one(sessions::start(connection, &world.origin, &world.secret, sign_in).await?)
 }
 
 fn one<T>(found: Option<T>) -> Result<usize> {

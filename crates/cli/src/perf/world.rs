@@ -103,7 +103,8 @@ impl World {
             .await?;
             made.context("the role admin allows something that this build does not know: use the newest `usher`")?;
         }
-        let session = sign_in(&connection, &origin, &accounts[0]).await?;
+        let secret = Secret::parse(&Secret::generate()?).map_err(anyhow::Error::msg)?;
+        let session = sign_in(&connection, &origin, &secret, &accounts[0]).await?;
         let principal = session.principal();
         let actor = sessions::authorise(
             &connection,
@@ -116,7 +117,7 @@ impl World {
             actor: actor.context("the administrator of the run was signed out by somebody")?,
             principal,
             origin,
-            secret: Secret::parse(&Secret::generate()?).map_err(anyhow::Error::msg)?,
+            secret,
             passwords,
             accounts,
             password,
@@ -160,6 +161,7 @@ impl World {
 pub(super) async fn sign_in(
     connection: &Connection,
     origin: &Origin,
+    secret: &Secret,
     email: &Email,
 ) -> Result<Session> {
     let found = users::find_credentials(connection, email).await?;
@@ -173,7 +175,7 @@ pub(super) async fn sign_in(
         rehashed: None,
         attempt: None,
     };
-    let session = sessions::start(connection, origin, sign_in).await?;
+    let session = sessions::start(connection, origin, secret, sign_in).await?;
     session.context("an account of the run was changed by somebody")
 }
 

@@ -5,7 +5,7 @@ use super::Who;
 /// The numbers of parameters that not every change has.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tail {
-    /// The hash of the request of an attempt; that of its key comes before it.
+    /// The hash of the request of an attempt; those of its key come before it.
     pub(super) request: Option<usize>,
     /// The roles that the author was checked with.
     pub(super) checked: Option<usize>,
@@ -69,9 +69,9 @@ pub(super) fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> St
     )
 }
 
-/// Writes what keeps the key of an attempt.
+/// Writes what keeps the key of an attempt, under each secret.
 fn remembered(request: usize) -> String {
-    let key = request - 1;
+    let keys = request - 1;
     format!(
         ",
         remembered as (
@@ -80,8 +80,9 @@ fn remembered(request: usize) -> String {
             request,
             outcome
           )
-          select ${key}, ${request}, to_jsonb(change)
+          select key, ${request}, to_jsonb(change)
           from change
+          cross join unnest(${keys}) as key
         )"
     )
 }

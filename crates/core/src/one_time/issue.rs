@@ -9,13 +9,15 @@ use crate::connection::Parameter;
 pub(crate) struct NewRow {
     pub(super) purpose: Purpose,
     pub(super) subject: String,
+    /// What the subject was called with the other secrets of the deployment.
+    pub(super) older_subjects: Vec<String>,
     pub(super) secret_hash: [u8; 32],
     pub(super) code_hash: Option<[u8; 32]>,
 }
 
 impl NewRow {
-    /// Returns what [`issued`] takes: purpose, subject, hash of the token, hash of the code, and for how many minutes each is
-    /// good.
+    /// Returns what [`issued`] takes: purpose, subject, hash of the token, hash of the code, for how many minutes each is
+    /// good, and the older subjects.
     pub(crate) fn values(&self) -> Values<'_> {
         Values {
             purpose: self.purpose.as_str(),
@@ -24,6 +26,7 @@ impl NewRow {
             code_hash: self.code_hash.as_ref().map(<[u8; 32]>::as_slice),
             link_minutes: self.purpose.link_minutes(),
             code_minutes: self.purpose.code_minutes(),
+            older_subjects: &self.older_subjects,
         }
     }
 }
@@ -36,11 +39,12 @@ pub(crate) struct Values<'a> {
     code_hash: Option<&'a [u8]>,
     link_minutes: i32,
     code_minutes: Option<i32>,
+    older_subjects: &'a [String],
 }
 
 impl Values<'_> {
     /// Returns the parameters of [`issued`], in its order.
-    pub(crate) fn parameters(&self) -> [Parameter<'_>; 6] {
+    pub(crate) fn parameters(&self) -> [Parameter<'_>; 7] {
         [
             (&self.purpose, Type::TEXT),
             (&self.subject, Type::TEXT),
@@ -48,14 +52,15 @@ impl Values<'_> {
             (&self.code_hash, Type::BYTEA),
             (&self.link_minutes, Type::INT4),
             (&self.code_minutes, Type::INT4),
+            (&self.older_subjects, Type::TEXT_ARRAY),
         ]
     }
 }
 
 /// Writes what stores a secret in place of the older one, for the one row of `holder` with the columns `user_id` and
-/// `address`. Its six parameters begin at `first`.
+/// `address`. Its seven parameters begin at `first`.
 pub(crate) fn issued(first: usize, holder: &str) -> String {
-    let [purpose, subject, secret, code, link, minutes] =
+    let [purpose, subject, secret, code, link, minutes, older] =
         std::array::from_fn(|index| first + index);
     format!(
         "secret as (
@@ -90,6 +95,13 @@ pub(crate) fn issued(first: usize, holder: &str) -> String {
             expires_at = excluded.expires_at,
             code_expires_at = excluded.code_expires_at,
             used_at = null
+        ),
+        replaced as (
+          update one_time_secrets
+          set used_at = now()
+          where purpose = ${purpose}
+            and subject = any (${older})
+            and used_at is null
         )"
     )
 }

@@ -14,7 +14,11 @@ pub struct Shown {
 
 pub(super) enum By {
     Token([u8; 32]),
-    Code { subject: String, hash: [u8; 32] },
+    /// As each secret of the deployment has it.
+    Code {
+        subjects: Vec<String>,
+        hashes: Vec<[u8; 32]>,
+    },
 }
 
 impl Shown {
@@ -26,28 +30,32 @@ impl Shown {
 
     /// Shows a code; what cannot be one is wrong like any other.
     pub fn code(secret: &Secret, purpose: Purpose, email: &Email, code: &str) -> Self {
-        let subject = subject(secret, purpose, email);
-        let hash = code_hash(secret, purpose, &subject, code);
-        let by = By::Code { subject, hash };
+        let hashes = |keys| {
+            let subject = subject(keys, purpose, email);
+            let hash = code_hash(keys, purpose, &subject, code);
+            (subject, hash)
+        };
+        let (subjects, hashes) = secret.all().map(hashes).unzip();
+        let by = By::Code { subjects, hashes };
         Self { purpose, by }
     }
 
     /// Counts the try at a code, before anything is told of it, or returns that there was none left. A link has no tries.
     pub async fn count_try(&self, connection: &Connection) -> Result<bool> {
-        let By::Code { subject, .. } = &self.by else {
+        let By::Code { subjects, .. } = &self.by else {
             return Ok(true);
         };
         let statement = "update one_time_secrets
             set tries = tries + 1
             where purpose = $1
-              and subject = $2
+              and subject = any ($2)
               and used_at is null
               and code_expires_at > now()
               and tries < $3
             returning tries";
         let parameters: &[Parameter<'_>] = &[
             (&self.purpose.as_str(), Type::TEXT),
-            (subject, Type::TEXT),
+            (subjects, Type::TEXT_ARRAY),
             (&MOST_TRIES, Type::INT4),
         ];
         let counted = connection
@@ -56,17 +64,21 @@ impl Shown {
         Ok(!counted.is_empty())
     }
 
-    /// Returns what [`REDEEMED`] takes: the purpose, the hash, and the subject of a code.
-    pub(crate) fn values(&self) -> (&'static str, &[u8], Option<&str>) {
+    /// Returns what [`REDEEMED`] takes: the purpose, the hashes that it may have, and the subjects of a code.
+    pub(crate) fn values(&self) -> (&'static str, Vec<&[u8]>, Option<&[String]>) {
+        let purpose = self.purpose.as_str();
         match &self.by {
-            By::Token(hash) => (self.purpose.as_str(), hash, None),
-            By::Code { subject, hash } => (self.purpose.as_str(), hash, Some(subject)),
+            By::Token(hash) => (purpose, vec![hash], None),
+            By::Code { subjects, hashes } => {
+                let hashes = hashes.iter().map(<[u8; 32]>::as_slice);
+                (purpose, hashes.collect(), Some(subjects))
+            }
         }
     }
 }
 
 /// Writes what marks a secret as used and returns its `user_id` and `address`, or nothing when it is not good. The parameters
-/// are `$1` purpose, `$2` hash, and `$3` subject of a code, or null for a link.
+/// are `$1` purpose, `$2` hashes, and `$3` subjects of a code, or null for a link.
 ///
 /// It looks the secret up by what is indexed, and asks for the hash: nothing that depends on the secret takes longer.
 pub(crate) const REDEEMED: &str = "secret as (
@@ -76,8 +88,8 @@ pub(crate) const REDEEMED: &str = "secret as (
             and used_at is null
             and user_id is not null
             and (
-              ($3 is null and secret_hash = $2 and expires_at > now())
-              or (subject = $3 and code_hash = $2 and code_expires_at > now())
+              ($3 is null and secret_hash = any ($2) and expires_at > now())
+              or (subject = any ($3) and code_hash = any ($2) and code_expires_at > now())
             )
           returning
             one_time_secrets.user_id,

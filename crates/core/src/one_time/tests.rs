@@ -29,7 +29,7 @@ fn a_code_is_of_one_purpose_one_address_and_one_deployment() {
     let hash = |secret, purpose, address| {
         let Shown { by, .. } = Shown::code(secret, purpose, &email(address), "12345678");
         match by {
-            By::Code { hash, .. } => hash,
+            By::Code { hashes, .. } => hashes,
             By::Token(_) => panic!("it is no code"),
         }
     };

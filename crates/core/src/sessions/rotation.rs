@@ -5,6 +5,7 @@
 //! | the token in force | its successor, now in force |
 //! | the one before, within 10 seconds | the same successor again: the first answer may have been lost |
 //! | an older one | it was stolen, by this caller or from it: the session ends, and that is written down |
+//! | one whose secret is listed no more | nothing happens; no token of the session is good any more |
 //! | anything else | nothing happens: a guess must not end somebody's session |
 
 use time::Duration;
@@ -63,7 +64,11 @@ pub async fn rotate(
     attempt: Option<&Attempt>,
 ) -> Result<Rotation> {
     let author = Author::subject(presented.session(), origin).once(attempt);
-    if let Some(session) = advance(connection, author, presented, secret).await? {
+    // A session ends with the secret that it was begun with.
+    let Some(successor) = presented.successor(secret) else {
+        return Ok(Rotation::Refused);
+    };
+    if let Some(session) = advance(connection, author, presented, successor.clone()).await? {
         return Ok(Rotation::Renewed(Box::new(session)));
     }
     let Some(stored) = find(connection, presented.session()).await? else {
@@ -76,7 +81,7 @@ pub async fn rotate(
         // In force, but another condition was not met: the account is inactive, or a rotation was just undone.
         0 => Ok(Rotation::Refused),
         1 if stored.age < GRACE => {
-            let session = Session::read(&stored.row, presented.successor(secret), stored.age)?;
+            let session = Session::read(&stored.row, successor, stored.age)?;
             Ok(Rotation::Renewed(Box::new(session)))
         }
         _ => {
@@ -92,7 +97,7 @@ async fn advance(
     connection: &Connection,
     author: Author<'_>,
     presented: &RefreshToken,
-    secret: &Secret,
+    successor: RefreshToken,
 ) -> Result<Option<Session>> {
     let change = format!(
         "change as (
@@ -117,7 +122,6 @@ async fn advance(
             users.id as entity_id
         )"
     );
-    let successor = presented.successor(secret);
     let (presented_hash, successor_hash) = (presented.hash(), successor.hash());
     let event = Event::new(Action::Refresh, Entity::User).with_session(presented.session());
     let parameters: &[Parameter<'_>] = &[

@@ -134,7 +134,9 @@ async fn sign_in(
                 rehashed,
                 attempt: attempt.as_ref(),
             };
-            if let Some(session) = sessions::start(&connection, &origin, sign_in).await? {
+            if let Some(session) =
+                sessions::start(&connection, &origin, &app.secret, sign_in).await?
+            {
                 return show(&app, &session);
             }
             if rehashed.is_some() {
