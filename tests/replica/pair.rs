@@ -235,7 +235,7 @@ pub(crate) async fn eventually(claim: &str, client: &Client, question: &str) {
         if row.get::<_, Option<bool>>(0) == Some(true) {
             return;
         }
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > Duration::from_mins(1) {
             let state = client.query_one(STATE, &[]).await.unwrap();
             panic!("not true in time: {claim}; {}", state.get::<_, String>(0));
         }
