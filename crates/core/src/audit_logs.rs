@@ -15,6 +15,20 @@ pub use own::{OWN_ORDER, list_own};
 /// Names the order of the list in its positions: the newest first.
 pub const ORDER: &str = "audit_logs -createdAt";
 
+/// What [`entry`] reads.
+const COLUMNS: &str = "
+          id,
+          actor_id,
+          action,
+          entity,
+          entity_id,
+          payload,
+          ip,
+          user_agent,
+          request_id,
+          session_id,
+          created_at";
+
 /// Writes down that the audit log was read.
 pub async fn record_reading(connection: &Connection, author: Author<'_>) -> Result<()> {
     let event = Event::new(Action::Read, Entity::AuditLog);
@@ -53,18 +67,7 @@ pub async fn list(
     }
     // A plan that is kept has to know how much is wanted of it.
     let statement = format!(
-        "select
-          id,
-          actor_id,
-          action,
-          entity,
-          entity_id,
-          payload,
-          ip,
-          user_agent,
-          request_id,
-          session_id,
-          created_at
+        "select {COLUMNS}
         from audit_logs
         where {conditions}
         order by created_at desc, id desc

@@ -1,4 +1,4 @@
-//! Refresh tokens: opaque, 224 random bits, one in force per session.
+//! Refresh tokens: opaque, 256 random bits, one in force per session.
 //!
 //! The successor of a token is derived from it, so that a retry after a lost answer gets the same successor although
 //! only the hash of the token in force is stored. Whoever presents a token that was replaced longer ago is told apart
@@ -25,7 +25,8 @@ use crate::{
 const PREFIX: &str = "usher_rt_";
 const SESSION: usize = 16;
 const COUNTER: usize = 4;
-const RANDOM: usize = SESSION + COUNTER;
+const SECRET: usize = SESSION + COUNTER;
+const RANDOM: usize = SECRET + ID_LENGTH;
 const LENGTH: usize = RANDOM + 32;
 /// How many rotations back a token can be told from a guess: more than 30 days at one every five minutes.
 const MAX_LINEAGE: u32 = 10_000;
@@ -49,9 +50,9 @@ impl RefreshToken {
     fn of(session: SessionId, counter: u32, secret: [u8; ID_LENGTH], random: &[u8; 32]) -> Self {
         let mut bytes = Zeroizing::new([0; LENGTH]);
         bytes[..SESSION].copy_from_slice(session.get().as_bytes());
-        bytes[SESSION..RANDOM].copy_from_slice(&counter.to_be_bytes());
+        bytes[SESSION..SECRET].copy_from_slice(&counter.to_be_bytes());
+        bytes[SECRET..RANDOM].copy_from_slice(&secret);
         bytes[RANDOM..].copy_from_slice(random);
-        bytes[RANDOM..RANDOM + ID_LENGTH].copy_from_slice(&secret);
         Self(bytes)
     }
 
@@ -79,7 +80,7 @@ impl RefreshToken {
     /// Returns how many tokens came before it.
     pub(crate) fn counter(&self) -> u32 {
         let mut bytes = [0; COUNTER];
-        bytes.copy_from_slice(&self.0[SESSION..RANDOM]);
+        bytes.copy_from_slice(&self.0[SESSION..SECRET]);
         u32::from_be_bytes(bytes)
     }
 
@@ -93,7 +94,7 @@ impl RefreshToken {
     /// Returns the token that replaces this one: always the same. There is none when its secret is listed no more.
     pub(crate) fn successor(&self, secret: &Secret) -> Option<Self> {
         let mut id = [0; ID_LENGTH];
-        id.copy_from_slice(&self.0[RANDOM..RANDOM + ID_LENGTH]);
+        id.copy_from_slice(&self.0[SECRET..RANDOM]);
         let keys = secret.find(id)?;
         let tag = hmac::sign(&keys.refresh, &*self.0);
         let mut bytes = Zeroizing::new([0; 32]);

@@ -3,24 +3,11 @@
 use tokio_postgres::types::Type;
 use usher_domain::{AuditLog, Entity, Limit, Page, Position, UserId};
 
-use super::{entry, position, time_and_id};
+use super::{COLUMNS, entry, position, time_and_id};
 use crate::{Connection, Result, connection::Parameter};
 
 /// Names the order of the list in its positions: the newest first.
 pub const OWN_ORDER: &str = "own audit_logs -createdAt";
-
-const COLUMNS: &str = "
-          id,
-          actor_id,
-          action,
-          entity,
-          entity_id,
-          payload,
-          ip,
-          user_agent,
-          request_id,
-          session_id,
-          created_at";
 
 /// Returns a page of the trail of a user, the newest first. Either side is read from its index, as far as the page goes; what
 /// the user did to the own account is found on both.
