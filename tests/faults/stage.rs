@@ -23,7 +23,7 @@ use usher_core::{
     tokens::{Principal, SigningKeys, Tokens},
 };
 use usher_devdb::{Binaries, Cluster, Options};
-use usher_domain::{Clock, SessionId, UserId};
+use usher_domain::{Clock, Method, Proof, SessionId, UserId};
 use usher_tests::{Person, database, processes::Plain};
 use uuid::Uuid;
 
@@ -261,7 +261,11 @@ impl Stage {
             session: SessionId::new(session),
         };
         let tokens = Tokens::new(SigningKeys::parse(&self.keys).unwrap(), ISSUER, ISSUER);
-        move |now| tokens.issue(principal, now, now).unwrap()
+        move |now| {
+            tokens
+                .issue(principal, &Proof::by(Method::Password, now), now)
+                .unwrap()
+        }
     }
 
     fn cluster(&self) -> &Cluster {

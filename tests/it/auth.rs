@@ -259,12 +259,13 @@ async fn an_access_token_runs_out() {
 async fn a_token_of_another_deployment_or_for_somebody_else_is_refused() {
     let (t, other) = tokio::join!(TestApp::start(), TestApp::start());
     let now = usher_domain::Clock::default().now();
+    let proof = usher_domain::Proof::by(usher_domain::Method::Password, now);
     let principal = usher_core::tokens::Principal {
         user: usher_domain::UserId::new(Person::Admin.id()),
         session: usher_domain::SessionId::new(Person::Member.session()),
     };
-    let foreign = other.app.tokens.issue(principal, now, now).unwrap();
-    let mixed = t.app.tokens.issue(principal, now, now).unwrap();
+    let foreign = other.app.tokens.issue(principal, &proof, now).unwrap();
+    let mixed = t.app.tokens.issue(principal, &proof, now).unwrap();
     for token in [foreign.as_str(), mixed.as_str(), "", "x", "a.b.c"] {
         let answer = t.anonymous().with_token(token).get("/api/me").await;
         assert_eq!(answer.problem(401), "unauthenticated");

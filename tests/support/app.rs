@@ -10,7 +10,7 @@ use usher_core::{
     tokens::{Principal, SigningKeys},
 };
 use usher_devdb::{TestDatabase, test_cluster};
-use usher_domain::{Clock, Origin, RequestId, SessionId, UserId};
+use usher_domain::{Clock, Method, Origin, Proof, RequestId, SessionId, UserId};
 use usher_http::{App, router, routes};
 use usher_mail::{Catcher, Caught, Pace};
 use uuid::Uuid;
@@ -132,7 +132,10 @@ impl TestApp {
             session: SessionId::new(person.session()),
         };
         let given = Clock::default().now() - age;
-        let token = self.app.tokens.issue(principal, given, given);
+        let token = self
+            .app
+            .tokens
+            .issue(principal, &Proof::by(Method::Password, given), given);
         self.anonymous().with_token(&token.unwrap())
     }
 
@@ -226,11 +229,9 @@ impl TestApp {
                 user: UserId::new(user),
                 session: SessionId::new(session),
             };
-            (
-                user,
-                self.anonymous()
-                    .with_token(&self.app.tokens.issue(principal, now, now).unwrap()),
-            )
+            let proof = Proof::by(Method::Password, now);
+            let token = self.app.tokens.issue(principal, &proof, now).unwrap();
+            (user, self.anonymous().with_token(&token))
         };
         rows.iter()
             .map(|row| caller((row.get(0), row.get(1))))

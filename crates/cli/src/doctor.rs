@@ -9,7 +9,7 @@ use usher_core::{
     secret::Secret,
     tokens::{Principal, Tokens},
 };
-use usher_domain::{Clock, SessionId, UserId};
+use usher_domain::{Clock, Method, Proof, SessionId, UserId};
 use usher_mail::Mailer;
 
 use crate::{
@@ -78,7 +78,7 @@ fn check_keys(report: &mut Report) -> Result<()> {
         user: UserId::new(1),
         session: SessionId::parse(SESSION)?,
     };
-    let token = tokens.issue(principal, now, now)?;
+    let token = tokens.issue(principal, &Proof::by(Method::Password, now), now)?;
     if tokens
         .verify(&token)
         .is_some_and(|presented| presented.principal == principal)

@@ -2,7 +2,10 @@
 
 use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::FromSql};
-use usher_domain::{AvatarUrl, Email, Invalid, Name, Permissions, RoleName, RoleSet, User, UserId};
+use usher_domain::{
+    AvatarUrl, Email, Invalid, Method, Methods, Name, Permissions, Proof, RoleName, RoleSet, User,
+    UserId,
+};
 
 use crate::{Error, Result};
 
@@ -31,6 +34,7 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           updated_at timestamptz,
           session_id uuid,
           authenticated_at timestamptz,
+          methods text[],
           issued_at timestamptz";
 
 /// Reads one column.
@@ -76,6 +80,24 @@ pub(crate) fn user(row: &Row) -> Result<User> {
         version: get(row, "version")?,
         created_at: get(row, "created_at")?,
         updated_at: get(row, "updated_at")?,
+    })
+}
+
+/// The columns of `sessions` that [`proof`] reads.
+pub(crate) const PROOF_COLUMNS: &str = "
+  sessions.methods,
+  coalesce(sessions.authenticated_at, sessions.created_at) as authenticated_at";
+
+/// Reads by what and when somebody proved who they are. What an older build stored of a sign-in was by password.
+pub(crate) fn proof(row: &Row) -> Result<Proof> {
+    let names: Option<Vec<&str>> = get(row, "methods")?;
+    let methods = match names {
+        Some(names) => Methods::parse(names).map_err(|error| Error::corrupt("methods", error))?,
+        None => Methods::one(Method::Password),
+    };
+    Ok(Proof {
+        methods,
+        at: get(row, "authenticated_at")?,
     })
 }
 

@@ -4,7 +4,9 @@
 
 use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::Type};
-use usher_domain::{Action, Entity, Event, Origin, Permissions, SessionId, User, UserId};
+use usher_domain::{
+    Action, Entity, Event, Methods, Origin, Permissions, Proof, SessionId, User, UserId,
+};
 use uuid::Builder;
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     passwords::PasswordHash,
     refresh::RefreshToken,
     roles::PERMISSIONS_OF_USER,
-    row::{self, USER_COLUMNS},
+    row::{self, PROOF_COLUMNS, USER_COLUMNS},
     secret::Secret,
     tokens::{Presented, Principal},
     users::MUST_VERIFY,
@@ -43,6 +45,10 @@ pub struct Actor {
     pub permissions: Permissions,
     /// The session.
     pub session: SessionId,
+    /// By what and when they last proved who they are.
+    pub proof: Proof,
+    /// How long ago that was.
+    pub proof_age: Duration,
 }
 
 impl Actor {
@@ -60,8 +66,8 @@ pub struct Session {
     pub user: User,
     /// The refresh token in force.
     pub refresh: RefreshToken,
-    /// When the user gave the password.
-    pub authenticated_at: OffsetDateTime,
+    /// By what and when the user proved who they are.
+    pub proof: Proof,
     /// When the tokens were given: now, or when an earlier attempt at the same request got them.
     pub issued_at: OffsetDateTime,
     /// How long ago that was.
@@ -74,7 +80,7 @@ impl Session {
             id: refresh.session(),
             user: row::user(row)?,
             refresh,
-            authenticated_at: row::get(row, "authenticated_at")?,
+            proof: row::proof(row)?,
             issued_at: row::get(row, "issued_at")?,
             age,
         })
@@ -103,7 +109,11 @@ impl Session {
 pub async fn authorise(connection: &Connection, token: Presented) -> Result<Option<Actor>> {
     let principal = token.principal;
     let statement = format!(
-        "select {USER_COLUMNS}, {PERMISSIONS_OF_USER}
+        "select
+          {USER_COLUMNS},
+          {PERMISSIONS_OF_USER},
+          {PROOF_COLUMNS},
+          extract(epoch from now() - coalesce(sessions.authenticated_at, sessions.created_at))::double precision as age
         from sessions
         join users on users.id = sessions.user_id
         where sessions.id = $1
@@ -127,12 +137,14 @@ pub async fn authorise(connection: &Connection, token: Presented) -> Result<Opti
             user: row::user(&row)?,
             permissions: row::permissions(&row)?,
             session: principal.session,
+            proof: row::proof(&row)?,
+            proof_age: row::age(&row)?,
         })
     })
     .transpose()
 }
 
-/// A sign-in whose password was right.
+/// A sign-in that was proved.
 pub struct SignIn<'a> {
     /// The user.
     pub user: UserId,
@@ -142,6 +154,8 @@ pub struct SignIn<'a> {
     pub rehashed: Option<&'a PasswordHash>,
     /// The request, when it may be sent again.
     pub attempt: Option<&'a Attempt>,
+    /// By what it was proved.
+    pub methods: &'a Methods,
 }
 
 /// Begins a session, or returns `None` when the account was changed meanwhile.
@@ -158,6 +172,7 @@ pub async fn start(
         checked,
         rehashed,
         attempt,
+        methods,
     } = sign_in;
     let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
     let refresh = match attempt.and_then(Attempt::seed) {
@@ -179,6 +194,7 @@ pub async fn start(
         (&origin.ip, Type::INET),
         (&user_agent, Type::TEXT),
         (&rehashed.map(PasswordHash::as_str), Type::TEXT),
+        (&methods.names(), Type::TEXT_ARRAY),
     ];
     let author = Author::user(user, id, origin).once(attempt);
     let changed = connection
@@ -223,11 +239,12 @@ fn start_statement() -> String {
             refresh_hash,
             expires_at,
             ip,
-            user_agent
+            user_agent,
+            methods
           )
-          select $1, account.id, $3, now() + make_interval(days => $5), $6, $7
+          select $1, account.id, $3, now() + make_interval(days => $5), $6, $7, $9
           from account
-          returning id as session_id, created_at
+          returning id as session_id, created_at, methods
         ),
         rehashed as (
           update users
@@ -241,6 +258,7 @@ fn start_statement() -> String {
             account.*,
             account.id as entity_id,
             session.session_id,
+            session.methods,
             session.created_at as authenticated_at,
             session.created_at as issued_at
           from account

@@ -15,7 +15,7 @@ use ring::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
-use usher_domain::{SessionId, UserId};
+use usher_domain::{Proof, SessionId, UserId};
 
 use crate::{
     Error, Result,
@@ -189,11 +189,11 @@ impl Tokens {
         &self.keys
     }
 
-    /// Makes a token for a session that was begun by a password at `authenticated_at`.
+    /// Makes a token for a session whose user was proved so.
     pub fn issue(
         &self,
         principal: Principal,
-        authenticated_at: OffsetDateTime,
+        proof: &Proof,
         now: OffsetDateTime,
     ) -> Result<String> {
         let claims = Claims {
@@ -204,8 +204,8 @@ impl Tokens {
             jti: URL_SAFE_NO_PAD.encode(random::<16>()?),
             iat: now.unix_timestamp(),
             exp: (now + LIFETIME).unix_timestamp(),
-            auth_time: authenticated_at.unix_timestamp(),
-            amr: vec!["pwd".to_owned()],
+            auth_time: proof.at.unix_timestamp(),
+            amr: proof.methods.references(),
         };
         self.sign(&claims)
     }

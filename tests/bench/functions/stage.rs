@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use usher_core::tokens::{Principal, SigningKeys, Tokens};
 use usher_devdb::TestDatabase;
-use usher_domain::{Clock, SessionId, UserId};
+use usher_domain::{Clock, Method, Proof, SessionId, UserId};
 use usher_http::Endpoint;
 use usher_tests::{
     CRON_SECRET, PASSWORD, Person, connect,
@@ -109,7 +109,9 @@ impl Stage {
         };
         let now = Clock::default().now();
         let tokens = Tokens::new(keys, issuer, issuer);
-        tokens.issue(principal, now, now).unwrap()
+        tokens
+            .issue(principal, &Proof::by(Method::Password, now), now)
+            .unwrap()
     }
 
     /// Sends what an endpoint is usually asked; who signs in stays signed in with the next one.

@@ -9,8 +9,8 @@ use usher_core::{
     users::{self, ListUsers},
 };
 use usher_domain::{
-    Action, AuditFilter, Email, Limit, Name, NewUser, Password, PasswordAttempt, Position, User,
-    UserId,
+    Action, AuditFilter, Email, Limit, Method, Methods, Name, NewUser, Password, PasswordAttempt,
+    Position, User, UserId,
 };
 
 use super::world::{World, sign_in};
@@ -141,6 +141,7 @@ async fn login(world: &World, connection: &Connection, email: &Email) -> Result<
         checked: &checked,
         rehashed,
         attempt: None,
+        methods: &Methods::one(Method::Password),
     };
     one(sessions::start(connection, &world.origin, &world.secret, sign_in).await?)
 }

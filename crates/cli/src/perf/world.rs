@@ -17,7 +17,8 @@ use usher_core::{
     users,
 };
 use usher_domain::{
-    Clock, Email, Name, NewUser, Origin, Password, Permission, RoleName, RoleSet, UserAgent, UserId,
+    Clock, Email, Method, Methods, Name, NewUser, Origin, Password, Permission, RoleName, RoleSet,
+    UserAgent, UserId,
 };
 
 use super::people::{DOMAIN, Dice};
@@ -174,6 +175,7 @@ pub(super) async fn sign_in(
         checked,
         rehashed: None,
         attempt: None,
+        methods: &Methods::one(Method::Password),
     };
     let session = sessions::start(connection, origin, secret, sign_in).await?;
     session.context("an account of the run was changed by somebody")

@@ -20,7 +20,7 @@ use crate::{
     Attempt, Author, Connection, Result,
     connection::Parameter,
     refresh::RefreshToken,
-    row::{self, USER_COLUMNS},
+    row::{self, PROOF_COLUMNS, USER_COLUMNS},
     secret::Secret,
 };
 
@@ -117,7 +117,7 @@ async fn advance(
             and users.deleted_at is null
           returning
             {USER_COLUMNS},
-            sessions.created_at as authenticated_at,
+            {PROOF_COLUMNS},
             sessions.refreshed_at as issued_at,
             users.id as entity_id
         )"
@@ -144,7 +144,7 @@ pub(super) async fn find(connection: &Connection, id: SessionId) -> Result<Optio
           {USER_COLUMNS},
           sessions.refresh_hash,
           sessions.refresh_counter,
-          sessions.created_at as authenticated_at,
+          {PROOF_COLUMNS},
           sessions.refreshed_at as issued_at,
           extract(epoch from now() - sessions.refreshed_at)::double precision as age,
           sessions.ended_at is null

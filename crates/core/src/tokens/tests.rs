@@ -1,5 +1,6 @@
 //! What is refused as an access token. Each case is signed with the right key unless the case is the signature.
 
+use usher_domain::Method;
 use uuid::Uuid;
 
 use super::*;
@@ -20,6 +21,10 @@ fn principal() -> Principal {
         user: UserId::new(7),
         session: SessionId::new(Uuid::from_u128(9)),
     }
+}
+
+fn proof() -> Proof {
+    Proof::by(Method::Password, now())
 }
 
 fn now() -> OffsetDateTime {
@@ -63,7 +68,7 @@ fn header(tokens: &Tokens) -> Value {
 #[test]
 fn a_token_says_whom_it_was_made_for() {
     let tokens = tokens();
-    let token = tokens.issue(principal(), now(), now()).unwrap();
+    let token = tokens.issue(principal(), &proof(), now()).unwrap();
     assert_eq!(verify(&tokens, &token, now()), Some(principal()));
     let forged = forge(&tokens, &header(&tokens).to_string(), &claims().to_string());
     assert_eq!(
@@ -76,7 +81,7 @@ fn a_token_says_whom_it_was_made_for() {
 #[test]
 fn a_token_holds_for_five_minutes_and_the_difference_of_two_clocks() {
     let tokens = tokens();
-    let token = tokens.issue(principal(), now(), now()).unwrap();
+    let token = tokens.issue(principal(), &proof(), now()).unwrap();
     for (seconds, is_valid) in [
         (-31, false),
         (-30, true),
@@ -205,7 +210,7 @@ fn a_claim_of_another_type_or_value_is_refused() {
 #[test]
 fn a_token_cut_longer_bent_or_of_a_foreign_key_is_refused() {
     let tokens = tokens();
-    let token = tokens.issue(principal(), now(), now()).unwrap();
+    let token = tokens.issue(principal(), &proof(), now()).unwrap();
     for length in 0..token.len() {
         assert_eq!(verify(&tokens, &token[..length], now()), None);
     }
@@ -232,7 +237,7 @@ fn a_token_cut_longer_bent_or_of_a_foreign_key_is_refused() {
     ] {
         assert_eq!(verify(&tokens, &other, now()), None, "{other}");
     }
-    let foreign = self::tokens().issue(principal(), now(), now()).unwrap();
+    let foreign = self::tokens().issue(principal(), &proof(), now()).unwrap();
     assert_eq!(verify(&tokens, &foreign, now()), None);
 }
 
@@ -246,7 +251,7 @@ fn an_older_key_is_accepted_until_it_is_retired() {
         keys: SigningKeys::parse(text).unwrap(),
         ..tokens()
     };
-    let token = with(&old).issue(principal(), now(), now()).unwrap();
+    let token = with(&old).issue(principal(), &proof(), now()).unwrap();
     let both = with(&format!("{new}, {old}"));
     assert_eq!(verify(&both, &token, now()), Some(principal()));
     assert_eq!(both.keys().public()["keys"].as_array().unwrap().len(), 2);

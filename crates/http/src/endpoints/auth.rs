@@ -15,7 +15,7 @@ use usher_core::{
     tokens::{self, Presented},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Email, PasswordAttempt};
+use usher_domain::{Action, Email, Method, Methods, PasswordAttempt};
 
 use super::users::UserView;
 use crate::{
@@ -133,6 +133,7 @@ async fn sign_in(
                 checked: stored,
                 rehashed,
                 attempt: attempt.as_ref(),
+                methods: &Methods::one(Method::Password),
             };
             if let Some(session) =
                 sessions::start(&connection, &origin, &app.secret, sign_in).await?
@@ -213,11 +214,9 @@ async fn keys(State(app): State<App>, _: Query<Nothing>) -> Result<Keys, Problem
 
 fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
     // An answer that is given again gives no more than the first one did.
-    let access_token = app.tokens.issue(
-        session.principal(),
-        session.authenticated_at,
-        session.issued_at,
-    )?;
+    let access_token = app
+        .tokens
+        .issue(session.principal(), &session.proof, session.issued_at)?;
     let expires_in = tokens::LIFETIME - session.age;
     Ok(Shown::new(SessionView {
         access_token,
