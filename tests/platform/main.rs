@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod gateway;
+mod guide;
 mod lambda;
 mod routes;
 mod upload;
@@ -33,6 +34,7 @@ async fn the_deployment_with_one_function_per_path_does_its_work() {
         "one function per file below api/"
     );
     serve_and_check(&output).await;
+    guide::follow_on_functions(&output).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +43,12 @@ async fn the_deployment_with_one_function_for_all_does_its_work() {
     let output = vercel::build("vercel.hobby.json").await;
     assert_eq!(routes::functions(&output).len(), 1);
     serve_and_check(&output).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_leads_through_a_developers_instance() {
+    let _alone = ALONE.lock().await;
+    guide::follow_on_a_developers_instance().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
