@@ -268,8 +268,9 @@ fn every_action_has_its_operation() {
                 .map(usher_domain::Action::as_str),
         );
     }
-    // These are what is left by what fails: a sign-in, a refresh, a link, a mail.
+    // These are what is left by what fails: a sign-in, a refresh, a link, a mail, or too much of it.
     said.extend([
+        "LIMITED",
         "LOGIN_FAILED",
         "REFRESH_REUSE",
         "SECRET_REFUSED",

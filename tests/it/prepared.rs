@@ -1,5 +1,6 @@
 //! Statements under names: learnt beside what is asked, bound from then on, and given up without an error when lost.
 
+use http::Method;
 use serde_json::json;
 use usher_tests::{Asked, PASSWORD, TestApp, Wire};
 
@@ -87,20 +88,25 @@ async fn names_that_somebody_discarded_are_given_up_without_an_error() {
 #[tokio::test]
 async fn a_change_whose_name_was_discarded_is_made_once() {
     let (t, wire) = TestApp::on_a_wire().await;
-    let session = t.anonymous().sign_in("member@example.com", PASSWORD).await;
-    let mut token = session.expect(200)["refreshToken"].clone();
-    for number in 0..3 {
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let session = t.anonymous().sign_in("member@example.com", PASSWORD).await;
+        sessions.push(session.expect(200));
+    }
+    for (number, session) in sessions.iter().enumerate() {
         if number == 2 {
             t.execute(FORGET).await;
             change(&t, &wire, "One").await;
         }
         wire.take();
-        let form = json!({ "refreshToken": token });
-        let next = t.anonymous().post("/api/auth/refresh", form).await;
-        token = next.expect(200)["refreshToken"].clone();
+        let token = session["accessToken"].as_str().unwrap();
+        let caller = t.anonymous().with_token(token);
+        let path = "/api/auth/logout";
+        let ended = caller.request_without_body(&Method::POST, path).await;
+        assert_eq!(ended.status(), 204);
     }
     assert_eq!(sent(wire.take()), (2, 0, 1));
-    let changes = "select count(*) from audit_logs where action = 'REFRESH'";
+    let changes = "select count(*) from audit_logs where action = 'LOGOUT'";
     assert_eq!(t.count(changes).await, 3);
 }
 

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use usher_core::{
     Author,
     accounts::{self, NewAccount},
+    limits::Charge,
     mails::Mail,
     one_time::{OneTime, Shown, Token},
     passwords::PasswordHash,
@@ -123,8 +124,11 @@ async fn of_sixteen_who_verify_with_the_same_link_or_code_one_does() {
                 let connection = app.database.connection().await.unwrap();
                 let origin = origin();
                 let author = Author::nobody(&origin);
+                let charge = Charge::new(&app.secret, &app.limits);
                 shown.count_try(&connection).await.unwrap()
-                    && accounts::verify(&connection, author, &shown).await.unwrap()
+                    && accounts::verify(&connection, author, &shown, &charge)
+                        .await
+                        .unwrap()
             }
         })
         .await;
@@ -153,7 +157,8 @@ async fn of_sixteen_who_reset_with_the_same_link_one_does() {
                 let origin = origin();
                 let author = Author::nobody(&origin);
                 let hash = hash();
-                let reset = accounts::reset(&connection, author, &shown, &hash, &mail);
+                let charge = Charge::new(&app.secret, &app.limits);
+                let reset = accounts::reset(&connection, author, &shown, &hash, (&mail, &charge));
                 reset.await.unwrap()
             }
         })

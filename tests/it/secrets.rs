@@ -7,6 +7,9 @@ use usher_tests::{Answer, TestApp};
 
 use crate::accounts::{NEW, newest_code, newest_token, register, verify};
 
+/// The tries of a code alone count, and not those of its address.
+const PATIENT: [(&str, &str); 1] = [("USHER_LIMITS", "code=100")];
+
 const BOB: &str = "bob@example.com";
 
 async fn resend(t: &TestApp, email: &str) {
@@ -97,7 +100,7 @@ async fn the_code_of_somebody_else_is_no_code() {
 
 #[tokio::test]
 async fn a_code_has_five_tries_which_are_counted_before_they_are_answered() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&PATIENT).await;
     register(&t, NEW).await.expect(202);
     let (code, token) = (newest_code(&t).await, newest_token(&t).await);
     let wrong = if code == "00000000" {
@@ -125,7 +128,7 @@ async fn a_code_has_five_tries_which_are_counted_before_they_are_answered() {
 
 #[tokio::test]
 async fn many_guesses_at_once_have_five_tries_together() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&PATIENT).await;
     register(&t, NEW).await.expect(202);
     let code = newest_code(&t).await;
     let wrong = if code == "00000000" {

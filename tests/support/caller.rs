@@ -27,6 +27,7 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 pub struct Caller {
     router: Router,
     headers: Vec<(String, String)>,
+    address: Option<IpAddr>,
 }
 
 impl Caller {
@@ -35,12 +36,20 @@ impl Caller {
         Self {
             router,
             headers: vec![("user-agent".to_owned(), "test/1".to_owned())],
+            address: Some(ADDRESS),
         }
     }
 
     /// Talks to another router.
     pub(crate) fn to(self, router: Router) -> Self {
         Self { router, ..self }
+    }
+
+    /// Sends requests from another address; from none that is known when it is not one.
+    #[must_use]
+    pub fn at(self, address: &str) -> Self {
+        let address = address.parse().ok();
+        Self { address, ..self }
     }
 
     /// Adds an access token.
@@ -101,7 +110,7 @@ impl Caller {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .extension(ClientAddress(Some(ADDRESS)));
+            .extension(ClientAddress(self.address));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

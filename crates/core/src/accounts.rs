@@ -10,6 +10,7 @@ use crate::{
     Attempt, Author, Connection, Result,
     connection::Parameter,
     idempotency,
+    limits::{Charge, forgiven},
     mails::Mail,
     one_time::{OneTime, REDEEMED, Shown, issued},
     passwords::PasswordHash,
@@ -149,8 +150,14 @@ pub async fn ask(
     Ok(())
 }
 
-/// Notes that the owner of an address can read what is sent there, or returns `false` when the secret is not good.
-pub async fn verify(connection: &Connection, author: Author<'_>, shown: &Shown) -> Result<bool> {
+/// Notes that the owner of an address can read what is sent there, or returns `false` when the secret is not good. The
+/// tries that `tried` names are taken back.
+pub async fn verify(
+    connection: &Connection,
+    author: Author<'_>,
+    shown: &Shown,
+    tried: &Charge,
+) -> Result<bool> {
     let change = format!(
         "{REDEEMED},
         change as (
@@ -161,13 +168,17 @@ pub async fn verify(connection: &Connection, author: Author<'_>, shown: &Shown) 
             and users.email = secret.address
             and users.deleted_at is null
           returning users.id as entity_id
-        )"
+        ),
+        {forgiven}",
+        forgiven = forgiven(4),
     );
     let (purpose, hashes, subjects) = shown.values();
+    let tried = tried.tried();
     let parameters: &[Parameter<'_>] = &[
         (&purpose, Type::TEXT),
         (&hashes, Type::BYTEA_ARRAY),
         (&subjects, Type::TEXT_ARRAY),
+        (&tried, Type::BYTEA_ARRAY),
     ];
     let event = Event::new(Action::EmailVerify, Entity::User);
     let row = connection
@@ -177,13 +188,13 @@ pub async fn verify(connection: &Connection, author: Author<'_>, shown: &Shown) 
 }
 
 /// Sets another password and ends all sessions, or returns `false` when the secret is not good. Who could read the mail has
-/// verified the address, too.
+/// verified the address, too, and gets the tries at the password back that `tried` names.
 pub async fn reset(
     connection: &Connection,
     author: Author<'_>,
     shown: &Shown,
     password: &PasswordHash,
-    mail: &Mail,
+    (mail, tried): (&Mail, &Charge),
 ) -> Result<bool> {
     let change = format!(
         "{REDEEMED},
@@ -199,15 +210,18 @@ pub async fn reset(
             and users.is_active
             and users.deleted_at is null
           returning users.id as entity_id
-        )"
+        ),
+        {forgiven}",
+        forgiven = forgiven(5),
     );
     let (purpose, hashes, subjects) = shown.values();
-    let password = password.as_str();
+    let (password, tried) = (password.as_str(), tried.tried());
     let parameters: &[Parameter<'_>] = &[
         (&purpose, Type::TEXT),
         (&hashes, Type::BYTEA_ARRAY),
         (&subjects, Type::TEXT_ARRAY),
         (&password, Type::TEXT),
+        (&tried, Type::BYTEA_ARRAY),
     ];
     let event = Event::new(Action::PasswordReset, Entity::User);
     let author = author.mailing(mail);

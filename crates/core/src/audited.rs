@@ -112,6 +112,31 @@ impl<'a> Author<'a> {
     }
 }
 
+/// The tables that are written without an entry.
+const UNAUDITED: [&str; 4] = [
+    "mails",
+    "one_time_secrets",
+    "request_rates",
+    "credential_tries",
+];
+
+/// Returns the tables that a statement writes, however deep.
+fn written(statement: &str) -> Vec<&str> {
+    let words: Vec<_> = statement.split_whitespace().collect();
+    let places = words.iter().enumerate().filter_map(|(index, word)| {
+        match word.trim_start_matches('(') {
+            "insert" | "delete" => Some(index + 2),
+            "merge" | "truncate" => Some(index),
+            // `do update` writes what the insert before it does, and `for update` and `for no key update` nothing.
+            "update" if index > 0 && ["do", "for", "key"].contains(&words[index - 1]) => None,
+            "update" => Some(index + 1),
+            _ => None,
+        }
+    });
+    let tables = places.map(|index| words.get(index).copied().unwrap_or_default());
+    tables.collect()
+}
+
 impl Connection {
     /// Runs a change with its audit entry, and returns the row of the change if it hit one.
     ///
@@ -214,23 +239,20 @@ impl Connection {
         Ok(rows.into_iter().next())
     }
 
-    /// Runs a statement on what is left to do of changes that have their entries: the mails and the one-time secrets.
+    /// Runs a statement on what is left to do of changes that have their entries, the mails and the one-time secrets, and on what
+    /// is counted for the limits.
     ///
     /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
-    /// code, or the end of a secret.
+    /// code, or the end of a secret. A request is counted before anybody knows what it is, and what it turns out to be has its
+    /// own entry, a refusal too: an entry for each count would let a flood fill the log.
     pub(crate) async fn settle(
         &self,
         context: &'static str,
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>> {
-        let mut words = statement.split_whitespace();
-        let table = match words.next() {
-            Some("update") => words.next(),
-            Some("delete") => words.nth(1),
-            _ => None,
-        };
-        if !matches!(table, Some("mails" | "one_time_secrets")) {
+        let tables = written(statement);
+        if tables.is_empty() || !tables.iter().all(|table| UNAUDITED.contains(table)) {
             return Err(Error::Unaudited(context));
         }
         self.run(Plan::Kept, context, statement, parameters).await
@@ -276,5 +298,27 @@ impl Connection {
             Err(error) => tracing::warn!(%error, "how far the log is was not told"),
         }
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_statement_writes_is_found_however_deep_it_stands() {
+        for (statement, tables) in [
+            ("update mails set x = 1", &["mails"][..]),
+            ("delete from mails where true returning 1", &["mails"]),
+            (
+                "with a as (insert into request_rates as rate (key) select $1\n on conflict (key) do update set key = 1), b as (delete from users) select 1",
+                &["request_rates", "users"],
+            ),
+            ("select key from mails order by 1 for update )", &[]),
+            ("truncate mails", &["truncate"]),
+            ("select 1", &[]),
+        ] {
+            assert_eq!(written(statement), tables, "{statement}");
+        }
     }
 }

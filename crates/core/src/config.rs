@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Database, DatabaseUrl, MailOptions, Replica, UrlError, passwords::Cost, secret::Secret, tls,
-    tokens::SigningKeys,
+    Database, DatabaseUrl, MailOptions, Replica, UrlError, limits::Limits, passwords::Cost,
+    secret::Secret, tls, tokens::SigningKeys,
 };
 use usher_domain::SignUp;
 
@@ -63,6 +63,8 @@ pub struct Config {
     pub cost: Cost,
     /// Who may register (`USHER_SIGN_UP`); in production nobody unless told.
     pub sign_up: SignUp,
+    /// How often things may be tried (`USHER_LIMITS`).
+    pub limits: Limits,
     /// How mails are sent.
     pub mail: MailOptions,
 }
@@ -109,6 +111,7 @@ impl Config {
             cron_secret: bearer_token("CRON_SECRET", get)?,
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
             sign_up: optional("USHER_SIGN_UP", get, SignUp::parse)?.unwrap_or(usual_sign_up),
+            limits: optional("USHER_LIMITS", get, Limits::parse)?.unwrap_or_default(),
             mail: MailOptions::from_variables(get)?,
         })
     }
@@ -315,6 +318,7 @@ mod tests {
             ("USHER_ARGON2", "m=1,t=1,p=1"),
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
             ("USHER_SIGN_UP", "everybody"),
+            ("USHER_LIMITS", "off"),
             ("MAIL_URL", "smtp://"),
             ("MAIL_FROM", "nobody"),
             ("MAIL_TEMPLATES", "/nowhere/at/all"),

@@ -19,6 +19,7 @@ mod error;
 pub mod health;
 mod idempotency;
 mod key_list;
+pub mod limits;
 mod mail_options;
 pub mod mails;
 pub mod maintenance;

@@ -29,6 +29,23 @@ pub struct Spent {
     pub replica: Option<&'static str>,
     /// Whether there is a new mail to send.
     pub mailed: bool,
+    /// What the caller may still do, where that is limited.
+    pub allowance: Option<Allowance>,
+}
+
+/// What a limit leaves to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The limit.
+    pub limit: &'static str,
+    /// How many requests it allows.
+    pub requests: i32,
+    /// In how many seconds.
+    pub seconds: i32,
+    /// How many are left now.
+    pub remaining: i32,
+    /// In how many seconds all are, or when nothing is left, the next one.
+    pub reset: i32,
 }
 
 /// A statement that was sent.
@@ -119,6 +136,11 @@ pub(crate) fn replica(outcome: &'static str) {
 /// Notes that there is a new mail to send.
 pub(crate) fn mailed() {
     let _ = METER.try_with(|meter| meter.add(|spent| spent.mailed = true));
+}
+
+/// Notes what a limit leaves to the caller.
+pub(crate) fn allowance(allowance: Allowance) {
+    let _ = METER.try_with(|meter| meter.add(|spent| spent.allowance = Some(allowance)));
 }
 
 impl Meter {

@@ -60,6 +60,8 @@ names! {
         PasswordRefused = "PASSWORD_REFUSED",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
+        /// A limit refused somebody who tried too often; written once in an hour.
+        Limited = "LIMITED",
         /// Somebody signed in.
         Login = "LOGIN",
         /// Somebody tried to sign in and failed.

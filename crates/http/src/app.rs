@@ -3,8 +3,8 @@
 use std::{ops::Deref, sync::Arc};
 
 use usher_core::{
-    Config, ConfigError, Database, Environment, one_time::Token, passwords::Passwords,
-    secret::Secret, tokens::Tokens,
+    Config, ConfigError, Database, Environment, limits::Limits, one_time::Token,
+    passwords::Passwords, secret::Secret, tokens::Tokens,
 };
 use usher_domain::SignUp;
 use usher_mail::{Catcher, Mailer};
@@ -34,6 +34,8 @@ pub struct Instance {
     pub mailer: Mailer,
     /// Who may register.
     pub sign_up: SignUp,
+    /// How often things may be tried.
+    pub limits: Limits,
     /// The origin that links lead to.
     site: String,
     environment: Environment,
@@ -71,6 +73,7 @@ impl App {
             passwords: Passwords::new(config.cost.clone()),
             mailer,
             sign_up: config.sign_up.clone(),
+            limits: config.limits.clone(),
             site: config.issuer.clone(),
             environment: config.environment,
             health_token: config.health_token.clone(),

@@ -121,6 +121,9 @@ codes! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
         "The body is not declared as JSON.",
         "Send `Content-Type: application/json` and no `Content-Encoding`.";
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests",
+        "There were too many requests or tries.",
+        "Wait for the seconds in `Retry-After`; nothing was looked at. A password that was tried too often is chosen anew with a mail from /api/auth/password/forgot.";
     Internal = INTERNAL_SERVER_ERROR, "internal",
         "Something went wrong here.",
         "Report the `requestId`; nothing more is told.";

@@ -13,6 +13,7 @@ mod code;
 mod describe;
 mod endpoints;
 pub mod input;
+mod limits;
 pub mod openapi;
 mod operation;
 mod origin;

@@ -4,7 +4,7 @@ use http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::{Code, Endpoint, Operation, describe::Access, input::seen, routes};
+use crate::{Code, Endpoint, Operation, describe::Access, input::seen, limits, routes};
 
 /// Returns the description of all routes.
 pub fn document() -> Value {
@@ -131,6 +131,11 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         if operation.action.is_some() {
             describe_header(&mut response, seen::NAME, seen::MEANING);
         }
+        if operation.docs.codes.contains(&Code::TooManyRequests) {
+            for (name, meaning) in limits::HEADERS {
+                describe_header(&mut response, name, meaning);
+            }
+        }
         responses.insert(answer.status.to_string(), response);
     }
     for code in &operation.docs.codes {
@@ -148,6 +153,12 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
                 "WWW-Authenticate",
                 "Asks for a bearer token (RFC 6750).",
             ),
+            "429" => {
+                for (name, meaning) in limits::HEADERS {
+                    describe_header(response, name, meaning);
+                }
+                describe_header(response, "Retry-After", "In how many seconds to try again.");
+            }
             "503" => describe_header(response, "Retry-After", "In how many seconds to try again."),
             _ => {}
         }

@@ -46,6 +46,8 @@ pub struct Problem {
     detail: Option<String>,
     faults: Vec<Fault>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    /// After how many seconds to try again.
+    wait: Option<i32>,
 }
 
 impl From<Code> for Problem {
@@ -55,6 +57,7 @@ impl From<Code> for Problem {
             detail: None,
             faults: Vec::new(),
             source: None,
+            wait: None,
         }
     }
 }
@@ -77,6 +80,14 @@ impl Problem {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Refuses somebody for so many seconds.
+    pub(crate) fn limited(seconds: i32) -> Self {
+        Self {
+            wait: Some(seconds),
+            ..Self::from(Code::TooManyRequests)
+        }
     }
 
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
@@ -144,6 +155,10 @@ impl Problem {
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                let wait = self.wait.unwrap_or(1);
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
             }
             _ => {}
         }

@@ -22,7 +22,7 @@ use usher_core::{
 };
 use usher_domain::RequestId;
 
-use crate::{App, Code, Endpoint, Problem, Telemetry, input::seen};
+use crate::{App, Code, Endpoint, Problem, Telemetry, input::seen, limits};
 
 /// The longest a request may take; the platform's own limit is higher, and says less.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -111,6 +111,9 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     }
     if let Some(token) = spent.written {
         seen::give(&mut response, token);
+    }
+    if let Some(allowance) = spent.allowance {
+        limits::give(&mut response, allowance);
     }
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let status = response.status().as_u16();

@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 16] = [
+const KNOWN: [Known; 17] = [
     needed("DATABASE_URL", false),
     optional(
         "DATABASE_REPLICA_URL",
@@ -45,6 +45,7 @@ const KNOWN: [Known; 16] = [
         "nobody may register, or in development anybody",
         true,
     ),
+    optional("USHER_LIMITS", "the usual limits, see docs/limits.md", true),
     optional("MAIL_URL", "mails wait in the outbox", false),
     optional("MAIL_FROM", "no sender, which MAIL_URL needs", true),
     optional("MAIL_TEMPLATES", "the texts of this build", true),

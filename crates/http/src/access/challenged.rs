@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use usher_core::{Attempt, Connection, accounts, passwords::PasswordHash};
+use usher_core::{
+    Attempt, Connection, Result as CoreResult, accounts,
+    limits::{self, Charge, Tries},
+    passwords::PasswordHash,
+};
 use usher_domain::PasswordAttempt;
 
 use super::{Access, SignedIn, describe, reads::both, token};
@@ -19,10 +23,17 @@ pub struct Challenged {
     /// Who it is.
     pub caller: SignedIn,
     stored: Option<PasswordHash>,
+    charge: Charge,
 }
 
 impl Challenged {
-    /// Returns the hash that the password is right for. A wrong one is refused and written down, unless an earlier attempt at
+    /// Takes back the tries of this session, since the password was right. It costs no wait beside the change that follows.
+    pub(crate) async fn forgive(&self, connection: &Connection) -> CoreResult<()> {
+        limits::forgive(connection, &self.charge).await
+    }
+
+    /// Returns the hash that the password is right for. Each try is counted before it is looked at, and too many are refused
+    /// (ASVS 5.0.0, 6.3.1). A wrong one is refused and written down, unless an earlier attempt at
     /// the request did what it is for: then there is nothing left to do, and `None` comes back.
     pub(crate) async fn check(
         &self,
@@ -30,6 +41,7 @@ impl Challenged {
         password: PasswordAttempt,
         attempt: Option<&Attempt>,
     ) -> Result<Option<&PasswordHash>, Problem> {
+        app.limit(self.caller.author(), &self.charge).await?;
         let verdict = app.passwords.verify(password, self.stored.clone()).await?;
         if let (true, Some(stored)) = (verdict.is_right, &self.stored) {
             return Ok(Some(stored));
@@ -56,7 +68,11 @@ impl FromRequestParts<App> for Challenged {
             accounts::find_password(&connection, user).await
         };
         let (actor, stored) = both(app, token, find).await?;
+        let (number, session) = (user.get().to_be_bytes(), token.principal.session.get());
+        let whose = [number.as_slice(), session.as_bytes()];
+        let charge = app.charge().tries(Tries::Password, &whose);
         Ok(Self {
+            charge: charge.about_user(actor.user.id),
             caller: SignedIn {
                 actor,
                 origin: origin::origin(parts),
@@ -69,6 +85,7 @@ impl FromRequestParts<App> for Challenged {
 impl Part for Challenged {
     fn describe(docs: &mut Docs) {
         describe(docs, Access::SignedIn);
-        docs.codes.extend([Code::WrongPassword, Code::Busy]);
+        docs.codes
+            .extend([Code::WrongPassword, Code::TooManyRequests, Code::Busy]);
     }
 }

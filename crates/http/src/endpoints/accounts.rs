@@ -6,6 +6,7 @@ use axum::extract::State;
 use usher_core::{
     Author,
     accounts::{self, NewAccount, Wish},
+    limits::{self, Rate, Tries},
     mails::Mail,
     one_time::{OneTime, Shown, Token},
 };
@@ -26,7 +27,12 @@ pub(crate) fn register() -> Operations {
             sign_up,
         )
         .audits(Action::Register)
-        .fails_with(&[Code::SignUpClosed, Code::Busy, Code::DatabaseUnavailable])
+        .fails_with(&[
+            Code::SignUpClosed,
+            Code::TooManyRequests,
+            Code::Busy,
+            Code::DatabaseUnavailable,
+        ])
 }
 
 pub(crate) fn verify_email() -> Operations {
@@ -36,14 +42,18 @@ pub(crate) fn verify_email() -> Operations {
             verify,
         )
         .audits(Action::EmailVerify)
-        .fails_with(&[Code::InvalidSecret, Code::DatabaseUnavailable])
+        .fails_with(&[
+            Code::InvalidSecret,
+            Code::TooManyRequests,
+            Code::DatabaseUnavailable,
+        ])
 }
 
 pub(crate) fn resend() -> Operations {
     Operations::default()
         .post("Mails once more what verifies an address.", send_again)
         .audits(Action::VerificationRequest)
-        .fails_with(&[Code::DatabaseUnavailable])
+        .fails_with(&[Code::TooManyRequests, Code::DatabaseUnavailable])
 }
 
 form! {
@@ -96,6 +106,8 @@ async fn sign_up(
         return Err(Code::SignUpClosed.into());
     }
     check_owner(&password, "password", &name, &email)?;
+    let charge = app.charge_mail(Rate::RegisterAddress, &origin, &email);
+    app.limit(Author::nobody(&origin), &charge).await?;
     // Before it is known whether there is an account, so that it takes the same time.
     let password = app.passwords.hash(password).await?;
     let one_time = OneTime::generate(&app.secret, Purpose::VerifyEmail, &email)?;
@@ -126,6 +138,8 @@ async fn send_again(
     sent: Repeatable<Address>,
 ) -> Result<Accepted, Problem> {
     let email = &sent.form.email;
+    let charge = app.charge_mail(Rate::MailAddress, &origin, email);
+    app.limit(Author::nobody(&origin), &charge).await?;
     let attempt = sent.attempt(&app, &format!("address {email}"));
     let one_time = OneTime::generate(&app.secret, Purpose::VerifyEmail, email)?;
     let message = verification(&app, email, language, &one_time);
@@ -170,11 +184,24 @@ async fn verify(
             return Err(Problem::invalid_at(Place::Pointer(String::new()), invalid));
         }
     };
+    let mut charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    if let Some(email) = &sent.form.email {
+        let whose = [email.as_str().as_bytes()];
+        charge = charge.tries(Tries::Code, &whose).about(email);
+    }
     let connection = app.database.connection().await?;
-    let author = Author::nobody(&origin).once(attempt.as_ref());
-    if let Some(shown) = shown
-        && shown.count_try(&connection).await?
-        && accounts::verify(&connection, author, &shown).await?
+    let author = Author::nobody(&origin);
+    let count_try = async {
+        match &shown {
+            Some(shown) => shown.count_try(&connection).await,
+            None => Ok(false),
+        }
+    };
+    let (refusal, is_left) = tokio::join!(limits::count(&connection, &charge), count_try);
+    app.admit(&connection, author, &charge, refusal?).await?;
+    let author = author.once(attempt.as_ref());
+    if let (Some(shown), true) = (shown, is_left?)
+        && accounts::verify(&connection, author, &shown, &charge).await?
     {
         return Ok(Done);
     }

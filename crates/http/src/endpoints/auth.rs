@@ -9,7 +9,8 @@ use axum::{
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use schemars::JsonSchema;
 use usher_core::{
-    Connection,
+    Author, Connection,
+    limits::{self, Rate, device_token},
     refresh::RefreshToken,
     sessions::{self, LoginFailure, Rotation, Session, SignIn},
     tokens::{self, Presented},
@@ -34,6 +35,7 @@ pub(crate) fn login() -> Operations {
             Code::InvalidCredentials,
             Code::AccountInactive,
             Code::EmailUnverified,
+            Code::TooManyRequests,
             Code::Busy,
             Code::DatabaseUnavailable,
         ])
@@ -46,7 +48,11 @@ pub(crate) fn refresh() -> Operations {
             prolong,
         )
         .audits(Action::Refresh)
-        .fails_with(&[Code::InvalidRefreshToken, Code::DatabaseUnavailable])
+        .fails_with(&[
+            Code::InvalidRefreshToken,
+            Code::TooManyRequests,
+            Code::DatabaseUnavailable,
+        ])
 }
 
 pub(crate) fn logout() -> Operations {
@@ -73,6 +79,8 @@ form! {
         email: Email = "email",
         /// The password.
         password: PasswordAttempt = "password",
+        /// What the last sign-in or refresh on this device gave. With it, what strangers try does not hold up the owner.
+        device_token: Option<String> = "deviceToken",
     }
 }
 
@@ -95,6 +103,8 @@ view! {
         expires_in: i64,
         /// Buys the next tokens, once.
         refresh_token: String,
+        /// Goes into the next sign-in on this device, for 180 days. It opens nothing.
+        device_token: String,
         /// Who is signed in.
         user: UserView,
     }
@@ -110,10 +120,26 @@ async fn sign_in(
     let attempt = sent.attempt(&app, &format!("address {}", sent.form.email));
     let login = sent.form;
     let email = &login.email;
-    let find = |connection: Arc<Connection>| async move {
-        users::find_credentials(&connection, email).await
+    let charge = app.charge_anonymous(Rate::LoginAddress, &origin).sign_in(
+        email,
+        origin.ip,
+        login.device_token.as_deref(),
+    );
+    let find = |connection: Arc<Connection>| {
+        let charge = &charge;
+        async move {
+            let (refusal, found) = tokio::join!(
+                limits::count(&connection, charge),
+                users::find_credentials(&connection, email)
+            );
+            let (refusal, found) = (refusal?, found?);
+            Ok((connection, refusal, found))
+        }
     };
-    let found = app.database.read(find).await?;
+    let (connection, refusal, found) = app.database.read(find).await?;
+    let author = Author::nobody(&origin);
+    app.admit(&connection, author, &charge, refusal).await?;
+    drop(connection);
     let (user, stored, must_verify) = match found {
         Some(Credentials {
             user,
@@ -135,9 +161,12 @@ async fn sign_in(
                 attempt: attempt.as_ref(),
                 methods: &Methods::one(Method::Password),
             };
-            if let Some(session) =
-                sessions::start(&connection, &origin, &app.secret, sign_in).await?
-            {
+            let (session, forgiven) = tokio::join!(
+                sessions::start(&connection, &origin, &app.secret, sign_in),
+                limits::forgive(&connection, &charge)
+            );
+            if let Some(session) = session? {
+                forgiven?;
                 return show(&app, &session);
             }
             if rehashed.is_some() {
@@ -156,7 +185,19 @@ async fn sign_in(
         (Some(_), _) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
         (None, _) => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
     };
-    sessions::record_failure(&connection, &origin, user.map(|user| user.id), failure).await?;
+    let forgive = async {
+        match verdict.is_right {
+            true => limits::forgive(&connection, &charge).await,
+            false => Ok(()),
+        }
+    };
+    let user = user.map(|user| user.id);
+    let (recorded, forgiven) = tokio::join!(
+        sessions::record_failure(&connection, &origin, user, failure),
+        forgive
+    );
+    recorded?;
+    forgiven?;
     Err(code.into())
 }
 
@@ -170,7 +211,11 @@ async fn prolong(
     let token = RefreshToken::parse(&sent.form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
     let attempt = sent.attempt(&app, &format!("session {}", token.session()));
     let attempt = attempt.as_ref();
+    let charge = app.charge().address(Rate::RefreshAddress, origin.ip);
     let connection = app.database.connection().await?;
+    let refusal = limits::count(&connection, &charge).await?;
+    let author = Author::nobody(&origin);
+    app.admit(&connection, author, &charge, refusal).await?;
     match sessions::rotate(&connection, &origin, &token, &app.secret, attempt).await? {
         Rotation::Renewed(session) => show(&app, &session),
         Rotation::Refused | Rotation::Reused => Err(Code::InvalidRefreshToken.into()),
@@ -225,6 +270,7 @@ fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
             .whole_seconds()
             .clamp(0, tokens::LIFETIME.whole_seconds()),
         refresh_token: session.refresh.expose(),
+        device_token: device_token(&app.secret, session.user.id, session.id, session.issued_at),
         user: UserView::from(&session.user),
     }))
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, maintenance, one_time};
+use usher_core::{Author, limits, maintenance, one_time};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -27,7 +27,7 @@ pub(crate) fn maintain() -> Operations {
 pub(crate) fn mails() -> Operations {
     Operations::default()
         .get(
-            "Sends mails that were not sent after their answers, and removes one-time secrets that are over.",
+            "Sends mails that were not sent after their answers, and removes one-time secrets and counts that are over.",
             send,
         )
         .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
@@ -112,7 +112,10 @@ async fn run(
 /// GET /api/cron/mails, the scheduler, `MAIL_FAILED` for each mail that is given up.
 async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<MailsView>, Problem> {
     let connection = app.database.connection().await?;
-    one_time::forget(&connection).await?;
+    let (secrets, limits) =
+        tokio::join!(one_time::forget(&connection), limits::forget(&connection));
+    secrets?;
+    limits?;
     drop(connection);
     let origin = &scheduler.origin;
     let drained = app

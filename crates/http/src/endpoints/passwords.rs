@@ -4,6 +4,7 @@ use axum::extract::State;
 use usher_core::{
     Author,
     accounts::{self, PasswordChange, Wish},
+    limits::{self, Rate},
     mails::Mail,
     one_time::{self, OneTime, Shown, Token},
 };
@@ -45,7 +46,12 @@ pub(crate) fn reset() -> Operations {
             choose,
         )
         .audits(Action::PasswordReset)
-        .fails_with(&[Code::InvalidSecret, Code::Busy, Code::DatabaseUnavailable])
+        .fails_with(&[
+            Code::InvalidSecret,
+            Code::TooManyRequests,
+            Code::Busy,
+            Code::DatabaseUnavailable,
+        ])
 }
 
 form! {
@@ -121,7 +127,12 @@ async fn change(
     };
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    if accounts::change_password(&connection, author, &new, &mail).await? {
+    let (changed, forgiven) = tokio::join!(
+        accounts::change_password(&connection, author, &new, &mail),
+        challenged.forgive(&connection)
+    );
+    forgiven?;
+    if changed? {
         Ok(Done)
     } else {
         Err(Code::EditConflict.into())
@@ -137,6 +148,8 @@ async fn ask(
     sent: Repeatable<Forgotten>,
 ) -> Result<Accepted, Problem> {
     let email = &sent.form.email;
+    let charge = app.charge_mail(Rate::MailAddress, &origin, email);
+    app.limit(Author::nobody(&origin), &charge).await?;
     let attempt = sent.attempt(&app, &format!("address {email}"));
     let one_time = OneTime::generate(&app.secret, PURPOSE, email)?;
     let message = Message {
@@ -166,25 +179,35 @@ async fn choose(
     let connection = app.database.connection().await?;
     let token = Token::parse(&token);
     // The owner of the address is written to, so it has to be known; whether the secret is good the change itself decides.
-    let holder = match &token {
-        Some(token) => one_time::find_holder(&connection, PURPOSE, token).await?,
-        None => None,
+    let find = async {
+        match &token {
+            Some(token) => one_time::find_holder(&connection, PURPOSE, token).await,
+            None => Ok(None),
+        }
     };
+    let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    let (refusal, holder) = tokio::join!(limits::count(&connection, &charge), find);
+    let author = Author::nobody(&origin);
+    app.admit(&connection, author, &charge, refusal?).await?;
+    let holder = holder?;
     drop(connection);
     if let (Some(token), Some(holder)) = (&token, holder) {
         check_owner(&password, "password", &holder.name, &holder.email)?;
         let password = app.passwords.hash(password).await?;
+        let mail_to = holder.email;
         let message = Message {
-            recipient: holder.email,
+            recipient: mail_to.clone(),
             template: Template::PasswordChanged,
             language,
             values: Vec::new(),
         };
         let mail = Mail::new(&app.secret, &message)?;
         let shown = Shown::token(PURPOSE, token);
+        // Who may read the mails of an account gets all tries at its new password.
+        let unlocked = app.charge().sign_in(&mail_to, None, None);
         let connection = app.database.connection().await?;
         let author = Author::nobody(&origin).once(attempt.as_ref());
-        if accounts::reset(&connection, author, &shown, &password, &mail).await? {
+        if accounts::reset(&connection, author, &shown, &password, (&mail, &unlocked)).await? {
             return Ok(Done);
         }
     }
