@@ -42,6 +42,10 @@ impl Ask {
         Self::new(Method::DELETE, path, Value::Null)
     }
 
+    pub(crate) fn delete_with(path: &str, body: Value) -> Self {
+        Self::new(Method::DELETE, path, body)
+    }
+
     fn new(method: Method, path: &str, body: Value) -> Self {
         Self {
             method,

@@ -12,8 +12,13 @@ use crate::{
     stage::Stage,
 };
 
+mod effects;
+mod scene;
+
+use scene::{email_change, mailed, move_in, newest_session};
+
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 17] = [
+pub(crate) const ALL: [Write; 22] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -31,6 +36,11 @@ pub(crate) const ALL: [Write; 17] = [
     Write::Forget,
     Write::Reset,
     Write::ChangePassword,
+    Write::AskEmail,
+    Write::ConfirmEmail,
+    Write::CancelEmail,
+    Write::Leave,
+    Write::Restore,
 ];
 
 /// An operation that writes.
@@ -53,6 +63,11 @@ pub(crate) enum Write {
     Forget,
     Reset,
     ChangePassword,
+    AskEmail,
+    ConfirmEmail,
+    CancelEmail,
+    Leave,
+    Restore,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -98,6 +113,11 @@ impl Write {
             Self::Forget => ("POST", "/api/auth/password/forgot"),
             Self::Reset => ("POST", "/api/auth/password/reset"),
             Self::ChangePassword => ("POST", "/api/auth/password"),
+            Self::AskEmail => ("POST", "/api/me/email"),
+            Self::ConfirmEmail => ("POST", "/api/auth/email/confirm"),
+            Self::CancelEmail => ("POST", "/api/auth/email/cancel"),
+            Self::Leave => ("DELETE", "/api/me"),
+            Self::Restore => ("POST", "/api/auth/restore"),
         }
     }
 
@@ -105,7 +125,7 @@ impl Write {
     fn status(self) -> u16 {
         match self {
             Self::Create => 201,
-            Self::Register | Self::Resend | Self::Forget => 202,
+            Self::Register | Self::Resend | Self::Forget | Self::AskEmail => 202,
             Self::Change | Self::Grant | Self::ChangeOwn | Self::SignIn | Self::Refresh => 200,
             _ => 204,
         }
@@ -132,6 +152,8 @@ impl Write {
                 self,
                 Self::ChangeOwn
                     | Self::ChangePassword
+                    | Self::AskEmail
+                    | Self::Leave
                     | Self::Refresh
                     | Self::SignOut
                     | Self::EndAll
@@ -150,6 +172,9 @@ impl Write {
         let token = match self {
             Self::Verify => mailed(client, "verify-email", user, id).await,
             Self::Reset => mailed(client, "reset-password", user, id).await,
+            Self::ConfirmEmail => email_change(client, user, id, "new").await,
+            Self::CancelEmail => email_change(client, user, id, "cancel").await,
+            Self::Restore => scene::deletion(client, user, id).await,
             _ => String::new(),
         };
         let scene = Scene {
@@ -210,6 +235,18 @@ impl Write {
                 let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
                 Ask::post("/api/auth/password", form).with_token(own)
             }
+            Self::AskEmail => {
+                let new = format!("new-{email}");
+                let form = json!({ "newEmail": new, "currentPassword": PASSWORD });
+                Ask::post("/api/me/email", form).with_token(own)
+            }
+            Self::ConfirmEmail => Ask::post("/api/auth/email/confirm", json!({ "token": token })),
+            Self::CancelEmail => Ask::post("/api/auth/email/cancel", json!({ "token": token })),
+            Self::Leave => {
+                let form = json!({ "currentPassword": PASSWORD });
+                Ask::delete_with("/api/me", form).with_token(own)
+            }
+            Self::Restore => Ask::post("/api/auth/restore", json!({ "token": token })),
         }
     }
 }
@@ -266,33 +303,7 @@ impl Prepared {
 
     async fn is_done(&self, client: &Client, times: &[i64]) -> Result<(), String> {
         let entries = "select count(*) from audit_logs where request_id = $1";
-        let effects = match self.write {
-            Write::Create | Write::Register => "select count(*) from users where email = $1",
-            Write::Change | Write::Grant | Write::ChangeOwn => {
-                "select version - 1 from users where email = $1"
-            }
-            Write::Remove => {
-                "select count(*) from users where email = $1 and version = 2 and deleted_at is not null"
-            }
-            Write::SignIn => {
-                "select count(*) from sessions join users on users.id = user_id where email = $1"
-            }
-            Write::Refresh => {
-                "select sum(refresh_counter) from sessions join users on users.id = user_id where email = $1"
-            }
-            Write::SignOut | Write::EndOther | Write::EndOthers | Write::EndAll => {
-                "select count(*) from sessions join users on users.id = user_id where email = $1 and ended_at is not null"
-            }
-            Write::Resend | Write::Forget => {
-                "select count(*) from mails join users on users.id = user_id where email = $1"
-            }
-            Write::Verify => {
-                "select count(*) from users where email = $1 and email_verified_at is not null"
-            }
-            Write::Reset | Write::ChangePassword => {
-                "select count(*) from users where email = $1 and password_changed_at is not null"
-            }
-        };
+        let effects = effects::of(self.write);
         let email = format!("{}@example.com", self.id);
         let effects: i64 = client.query_one(effects, &[&email]).await.unwrap().get(0);
         let entries: i64 = client.query_one(entries, &[&self.id]).await.unwrap().get(0);
@@ -305,30 +316,6 @@ impl Prepared {
             ))
         }
     }
-}
-
-/// Creates a user with a password.
-async fn move_in(client: &Client, email: &str) -> i64 {
-    let statement = "insert into users (name, email, password) select 'New', $1, password from users where id = 4 returning id";
-    client.query_one(statement, &[&email]).await.unwrap().get(0)
-}
-
-/// Returns the session that a user began last.
-async fn newest_session(client: &Client, user: i64) -> String {
-    let statement =
-        "select id::text from sessions where user_id = $1 order by created_at desc limit 1";
-    client.query_one(statement, &[&user]).await.unwrap().get(0)
-}
-
-/// Gives a user a secret as if it had been mailed, and returns its token.
-async fn mailed(client: &Client, purpose: &str, user: i64, id: &str) -> String {
-    let statement = "insert into one_time_secrets (purpose, subject, user_id, address, secret_hash, expires_at)
-        select $1, left($3, 64), users.id, users.email, sha256(sha256(convert_to($3, 'UTF8'))), now() + interval '1 hour'
-        from users
-        where users.id = $2
-        returning translate(encode(sha256(convert_to($3, 'UTF8')), 'base64'), '+/=', '-_')";
-    let row = client.query_one(statement, &[&purpose, &user, &id]).await;
-    row.unwrap().get(0)
 }
 
 #[test]

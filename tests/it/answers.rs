@@ -86,8 +86,8 @@ async fn an_unknown_path_and_an_unknown_method_are_problems() {
         (Method::DELETE, "/api/users", "GET,HEAD,POST"),
         (Method::POST, "/api/users/4", "GET,HEAD,PATCH,DELETE"),
         (Method::GET, "/api/auth/login", "POST"),
-        (Method::OPTIONS, "/api/me", "GET,HEAD,PATCH"),
-        (Method::TRACE, "/api/me", "GET,HEAD,PATCH"),
+        (Method::OPTIONS, "/api/me", "GET,HEAD,PATCH,DELETE"),
+        (Method::TRACE, "/api/me", "GET,HEAD,PATCH,DELETE"),
     ] {
         let answer = t.anonymous().request_without_body(&method, path).await;
         assert_eq!(answer.problem(405), "method-not-allowed", "{method} {path}");

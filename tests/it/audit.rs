@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use usher_http::routes;
 use usher_tests::{Answer, CRON_SECRET, PASSWORD, Person, TestApp};
 
-use crate::accounts::{NEW, newest_token, register};
+use crate::{
+    accounts::{NEW, newest_token, register},
+    deletion, email_changes,
+};
 
 /// One success for every operation that says it is audited.
 async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
@@ -48,6 +51,24 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
             let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
             t.member().post(path, form).await
         }
+        ("POST", "/api/me/email") => email_changes::ask(t, "new@example.com").await,
+        ("POST", "/api/auth/email/confirm") => {
+            let links = email_changes::links(t, "new@example.com").await;
+            t.anonymous()
+                .post(path, json!({ "token": links.old }))
+                .await
+        }
+        ("POST", "/api/auth/email/cancel") => {
+            let links = email_changes::links(t, "new@example.com").await;
+            let form = json!({ "token": links.cancel });
+            t.anonymous().post(path, form).await
+        }
+        ("GET", "/api/me/export") => t.member().get(path).await,
+        ("DELETE", "/api/me") => deletion::leave(&t.member()).await,
+        ("POST", "/api/auth/restore") => {
+            let form = json!({ "token": deletion::restore_token(t).await });
+            t.anonymous().post(path, form).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });
@@ -82,6 +103,8 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
 fn payload(method: &Method, path: &str) -> Option<Value> {
     let member = json!({ "name": "member", "email": "member@example.com", "roles": ["user"], "isActive": true, "avatarUrl": null });
     match (method.as_str(), path) {
+        ("GET", "/api/me/export") => Some(json!({ "read": "export" })),
+        ("DELETE", "/api/me") => Some(json!({ "days": 30 })),
         ("PATCH", "/api/me") => {
             Some(json!({ "before": { "name": "member" }, "after": { "name": "Mem" } }))
         }
@@ -268,10 +291,12 @@ fn every_action_has_its_operation() {
                 .map(usher_domain::Action::as_str),
         );
     }
-    // These are what is left by what fails: a sign-in, a refresh, a link, a mail, or too much of it.
+    // These are what is left by what fails: a sign-in, a refresh, a link, a mail, or too much of it; and by the second one who
+    // confirms.
     said.extend([
         "LIMITED",
         "LOGIN_FAILED",
+        "EMAIL_CHANGE",
         "REFRESH_REUSE",
         "SECRET_REFUSED",
         "PASSWORD_REFUSED",

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
 
-use crate::accounts::{NEW, newest_token, register};
+use crate::{
+    accounts::{NEW, newest_token, register},
+    deletion, email_changes,
+};
 use http::Method;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
@@ -195,6 +198,8 @@ async fn recover(t: &TestApp) {
     let path = "/api/auth/password";
     own.post(path, form.clone()).await.expect(204);
     own.post(path, form).await.problem(403);
+    move_away(t, "away@example.com").await;
+    leave_and_return(t).await;
     t.scheduler().get("/api/cron/mails").await.expect(200);
     for age in ["0 hours", "25 hours"] {
         // What was sealed with another secret cannot be sent.
@@ -204,6 +209,34 @@ async fn recover(t: &TestApp) {
         .await;
         t.scheduler().get("/api/cron/mails").await.expect(200);
     }
+}
+
+/// Changes the address of a member, with what fails on the way, and cancels another change.
+async fn move_away(t: &TestApp, email: &str) {
+    let post = async |path: &str, token: &str| {
+        let form = json!({ "token": token });
+        t.anonymous().post(path, form).await
+    };
+    let (confirm, cancel) = ("/api/auth/email/confirm", "/api/auth/email/cancel");
+    let links = email_changes::links(t, "nowhere@example.com").await;
+    post(cancel, &links.cancel).await.expect(204);
+    post(cancel, &links.cancel).await.problem(400);
+    let links = email_changes::links(t, email).await;
+    post(confirm, &links.old).await.expect(204);
+    post(confirm, &links.new).await.expect(204);
+    let links = email_changes::links_of(t, Person::Member, email, "member@example.com").await;
+    post(confirm, &links.new).await.expect(204);
+    post(confirm, &links.old).await.expect(204);
+}
+
+/// Takes what is held about a member, deletes the account and restores it, and has another one removed.
+async fn leave_and_return(t: &TestApp) {
+    t.member().get("/api/me/export").await.expect(200);
+    let token = deletion::restore_token(t).await;
+    let form = json!({ "token": token });
+    let path = "/api/auth/restore";
+    t.anonymous().post(path, form.clone()).await.expect(204);
+    t.anonymous().post(path, form).await.problem(400);
 }
 
 /// Calls what takes a key with one, and again.

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
-const REFUSED: [(&str, &str); 35] = [
+const REFUSED: [(&str, &str); 39] = [
     // No definitions.
     ("create table t (id int)", "42501"),
     (
@@ -62,6 +62,18 @@ const REFUSED: [(&str, &str); 35] = [
     ),
     ("update one_time_secrets set subject = 'x'", "42501"),
     ("update users set is_self_registered = false", "42501"),
+    ("update email_changes set user_id = 1", "42501"),
+    ("update account_deletions set user_id = 1", "42501"),
+    (
+        "insert into account_deletions (user_id, due_at, restore_hash, created_at)
+         values (4, now(), sha256('a'), now() - interval '1 day')",
+        "42501",
+    ),
+    (
+        "insert into email_changes (user_id, old_email, new_email, session_id, old_hash, new_hash, cancel_hash, expires_at, old_confirmed_at)
+         values (4, 'a@b.c', 'd@b.c', gen_random_uuid(), sha256('a'), sha256('b'), sha256('c'), now() + interval '1 day', now())",
+        "42501",
+    ),
     // How long the log is kept is the owner's to say, and nobody else ends a month.
     ("select * from audit_retention", "42501"),
     ("insert into audit_retention (months) values (3)", "42501"),

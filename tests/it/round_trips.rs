@@ -13,6 +13,7 @@ use usher_tests::{Answer, PASSWORD, Person, TestApp, Wire, repository};
 use crate::{
     access::bless,
     accounts::{NEW, newest_token, register},
+    deletion, email_changes,
 };
 
 const FILE: &str = "docs/performance.md";
@@ -72,6 +73,19 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
             admin.post(path, form).await
         }
+        ("POST", "/api/me/email") => {
+            let form = json!({ "newEmail": "other@example.com", "currentPassword": PASSWORD });
+            admin.post(path, form).await
+        }
+        ("POST", "/api/auth/email/confirm" | "/api/auth/email/cancel") => {
+            let form = json!({ "token": session["mailed"] });
+            anonymous.post(path, form).await
+        }
+        ("DELETE", "/api/me") => deletion::leave(&t.member()).await,
+        ("POST", "/api/auth/restore") => {
+            let form = json!({ "token": session["mailed"] });
+            anonymous.post(path, form).await
+        }
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
@@ -98,6 +112,15 @@ async fn mailed(t: &TestApp, path: &str) -> Option<String> {
             let form = json!({ "email": "member@example.com" });
             let forgot = t.anonymous().post("/api/auth/password/forgot", form).await;
             forgot.expect(202)
+        }
+        "/api/auth/email/confirm" => {
+            let links = email_changes::links(t, "new@example.com").await;
+            return Some(links.old);
+        }
+        "/api/auth/restore" => return Some(deletion::restore_token(t).await),
+        "/api/auth/email/cancel" => {
+            let links = email_changes::links(t, "new@example.com").await;
+            return Some(links.cancel);
         }
         _ => return None,
     };

@@ -75,6 +75,11 @@ impl Caller {
         self.request_without_body(&Method::DELETE, path).await
     }
 
+    /// Sends DELETE with a body.
+    pub async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        self.json(&Method::DELETE, path, &body.to_string()).await
+    }
+
     /// Sends any method with no body.
     pub async fn request_without_body(&self, method: &Method, path: &str) -> Answer {
         self.send(self.request(method, path).body(Body::empty()).unwrap())

@@ -16,8 +16,20 @@ use crate::{
     passwords::PasswordHash,
 };
 
+mod deletion;
+mod email_change;
+mod export;
 mod password;
 
+pub use deletion::{
+    NewDeletion, find_deletion, find_restorable, forget_deletions, record_refused_restore,
+    remove_due, request_deletion, restore,
+};
+pub use email_change::{
+    ConfirmError, EmailChange, NewEmailChange, Side, cancel_email_change, confirm_email_change,
+    find_email_change, forget_email_changes, record_refused_email_change, request_email_change,
+};
+pub use export::{Export, KeptSession, WaitingEmailChange, find_export, record_export};
 pub use password::{PasswordChange, change_password, find_password, record_refused_password};
 
 /// An account to be.
@@ -249,7 +261,12 @@ pub async fn record_refusal(
 /// Writes what keeps the session of a parameter when the rows of its statement end all others of their users: the triggers
 /// run when the statement is done, and read the setting then.
 fn kept_session(parameter: usize) -> String {
-    format!("set_config('usher.kept_session', ${parameter}, true) as kept_session")
+    kept_session_of(&format!("${parameter}"))
+}
+
+/// Writes the same for the session that an expression is the id of, as a text.
+fn kept_session_of(expression: &str) -> String {
+    format!("set_config('usher.kept_session', {expression}, true) as kept_session")
 }
 
 /// Writes what has the one row of an account, or one of nobody.

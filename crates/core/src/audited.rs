@@ -113,9 +113,11 @@ impl<'a> Author<'a> {
 }
 
 /// The tables that are written without an entry.
-const UNAUDITED: [&str; 4] = [
+const UNAUDITED: [&str; 6] = [
     "mails",
     "one_time_secrets",
+    "email_changes",
+    "account_deletions",
     "request_rates",
     "credential_tries",
 ];
@@ -231,6 +233,11 @@ impl Connection {
                 .iter()
                 .map(|sealed| (sealed as &(dyn ToSql + Sync), Type::BYTEA)),
         );
+        let beside = author.mail.and_then(Mail::beside);
+        if beside.is_some() {
+            parameters.push((&beside, Type::BYTEA));
+            more.beside = Some(parameters.len());
+        }
         let statement = with_entry(change, author.who, count, more);
         let rows = self.write_down(context, &statement, &parameters).await?;
         if !sealed.is_empty() && !rows.is_empty() {
@@ -239,8 +246,8 @@ impl Connection {
         Ok(rows.into_iter().next())
     }
 
-    /// Runs a statement on what is left to do of changes that have their entries, the mails and the one-time secrets, and on what
-    /// is counted for the limits.
+    /// Runs a statement on what is left to do of changes that have their entries: the mails, the one-time secrets and what
+    /// accounts waited for; and on what is counted for the limits.
     ///
     /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
     /// code, or the end of a secret. A request is counted before anybody knows what it is, and what it turns out to be has its

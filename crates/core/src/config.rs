@@ -8,6 +8,7 @@ use crate::{
 };
 use usher_domain::SignUp;
 
+const DEFAULT_GRACE_DAYS: i32 = 30;
 const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 
 /// Says which variable is missing or wrong, and what to do about it.
@@ -65,6 +66,8 @@ pub struct Config {
     pub sign_up: SignUp,
     /// How often things may be tried (`USHER_LIMITS`).
     pub limits: Limits,
+    /// For how many days the deletion of an account can be undone (`USHER_DELETION_GRACE_DAYS`); 30 unless told.
+    pub deletion_grace_days: i32,
     /// How mails are sent.
     pub mail: MailOptions,
 }
@@ -112,6 +115,8 @@ impl Config {
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
             sign_up: optional("USHER_SIGN_UP", get, SignUp::parse)?.unwrap_or(usual_sign_up),
             limits: optional("USHER_LIMITS", get, Limits::parse)?.unwrap_or_default(),
+            deletion_grace_days: optional("USHER_DELETION_GRACE_DAYS", get, grace_days)?
+                .unwrap_or(DEFAULT_GRACE_DAYS),
             mail: MailOptions::from_variables(get)?,
         })
     }
@@ -146,6 +151,13 @@ impl ReplicaOptions {
             url: database_url(URL, get)?,
             max_lag: max_lag.unwrap_or(DEFAULT_MAX_LAG),
         }))
+    }
+}
+
+fn grace_days(text: &str) -> Result<i32, &'static str> {
+    match text.parse() {
+        Ok(days @ 1..=365) => Ok(days),
+        _ => Err("must be a whole number of days from 1 to 365"),
     }
 }
 
@@ -319,6 +331,8 @@ mod tests {
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
             ("USHER_SIGN_UP", "everybody"),
             ("USHER_LIMITS", "off"),
+            ("USHER_DELETION_GRACE_DAYS", "0"),
+            ("USHER_DELETION_GRACE_DAYS", "366"),
             ("MAIL_URL", "smtp://"),
             ("MAIL_FROM", "nobody"),
             ("MAIL_TEMPLATES", "/nowhere/at/all"),

@@ -33,11 +33,12 @@ const LABEL: Label = "usher mail v1";
 /// A mail is sealed before its row has an id, and whom it belongs to is inside.
 const OWNER: &[u8] = b"";
 
-/// A mail that is sealed for the outbox, or two of which the change chooses one.
+/// A mail that is sealed for the outbox, or two of which the change chooses one; another one may go out beside.
 #[derive(Debug)]
 pub struct Mail {
     sealed: Vec<u8>,
     otherwise: Option<Vec<u8>>,
+    beside: Option<Vec<u8>>,
 }
 
 impl Mail {
@@ -46,6 +47,7 @@ impl Mail {
         Ok(Self {
             sealed: seal(secret, text(&Content::of(message))?)?,
             otherwise: None,
+            beside: None,
         })
     }
 
@@ -68,10 +70,24 @@ impl Mail {
         Ok(Self {
             sealed: seal(secret, sealed)?,
             otherwise: Some(seal(secret, otherwise)?),
+            beside: None,
         })
     }
 
-    /// Returns what the statement of the change gets.
+    /// Seals another mail that goes out beside it, whichever the change chooses.
+    pub fn and(self, secret: &Secret, message: &Message) -> Result<Self> {
+        Ok(Self {
+            beside: Some(seal(secret, text(&Content::of(message))?)?),
+            ..self
+        })
+    }
+
+    /// Returns the mail that goes out beside.
+    pub(crate) fn beside(&self) -> Option<&[u8]> {
+        self.beside.as_deref()
+    }
+
+    /// Returns the mail, or the two of which the change chooses one.
     pub(crate) fn sealed(&self) -> Vec<&[u8]> {
         let sealed = [Some(self.sealed.as_slice()), self.otherwise.as_deref()];
         sealed.into_iter().flatten().collect()

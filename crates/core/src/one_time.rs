@@ -51,7 +51,7 @@ pub struct OneTime {
 impl OneTime {
     /// Makes a secret for whoever has an address.
     pub fn generate(secret: &Secret, purpose: Purpose, email: &Email) -> Result<Self> {
-        let token = Token(Zeroizing::new(random()?));
+        let token = Token::generate()?;
         let mut subjects = secret.all().map(|keys| subject(keys, purpose, email));
         let subject = subjects.next().unwrap_or_default();
         let code = match purpose.code_minutes() {
@@ -80,6 +80,11 @@ impl OneTime {
 pub struct Token(Zeroizing<[u8; 32]>);
 
 impl Token {
+    /// Makes a token.
+    pub fn generate() -> Result<Self> {
+        Ok(Self(Zeroizing::new(random()?)))
+    }
+
     /// Reads a token; what it is good for is for the database to say.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -92,7 +97,8 @@ impl Token {
         URL_SAFE_NO_PAD.encode(*self.0)
     }
 
-    fn hash(&self) -> [u8; 32] {
+    /// Returns what is stored of it: its SHA-256.
+    pub(crate) fn hash(&self) -> [u8; 32] {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest::digest(&digest::SHA256, &*self.0).as_ref());
         hash

@@ -278,6 +278,8 @@ pub enum LoginFailure {
     InactiveAccount,
     /// The address was never verified.
     UnverifiedEmail,
+    /// The account is about to be deleted.
+    DeletionPending,
 }
 
 /// Writes down a sign-in that failed. What was typed is not kept: it may be a password in the wrong field.
@@ -292,6 +294,7 @@ pub async fn record_failure(
         LoginFailure::WrongPassword => "wrong-password",
         LoginFailure::InactiveAccount => "inactive-account",
         LoginFailure::UnverifiedEmail => "unverified-email",
+        LoginFailure::DeletionPending => "deletion-pending",
     };
     let event = Event::new(Action::LoginFailed, Entity::User)
         .with_payload(serde_json::json!({ "reason": reason }));

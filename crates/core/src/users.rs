@@ -1,5 +1,6 @@
 //! Users: all that is read and written of them.
 
+use time::OffsetDateTime;
 use tokio_postgres::types::Type;
 use usher_domain::{Action, Email, Entity, Event, NewUser, Permission, Permissions, User, UserId};
 
@@ -37,6 +38,8 @@ pub struct Credentials {
     pub password: Option<PasswordHash>,
     /// Whether the user has to verify the address first.
     pub must_verify: bool,
+    /// When the account is deleted, if its owner wants that.
+    pub deletion_due_at: Option<OffsetDateTime>,
 }
 
 /// Returns a user.
@@ -72,10 +75,17 @@ pub async fn find_credentials(
     email: &Email,
 ) -> Result<Option<Credentials>> {
     let statement = format!(
-        "select {USER_COLUMNS}, users.password, {MUST_VERIFY} as must_verify
+        "select
+          {USER_COLUMNS},
+          users.password,
+          {MUST_VERIFY} as must_verify,
+          account_deletions.due_at as deletion_due_at
         from users
-        where email = $1
-          and deleted_at is null"
+        left join account_deletions
+          on account_deletions.user_id = users.id
+          and account_deletions.ended_at is null
+        where users.email = $1
+          and users.deleted_at is null"
     );
     let row = connection
         .row(
@@ -90,6 +100,7 @@ pub async fn find_credentials(
             user: row::user(&row)?,
             password: password.map(PasswordHash::new),
             must_verify: row::get(&row, "must_verify")?,
+            deletion_due_at: row::get(&row, "deletion_due_at")?,
         })
     })
     .transpose()

@@ -58,6 +58,18 @@ names! {
         PasswordChange = "PASSWORD_CHANGE",
         /// Somebody who is signed in was asked for the password and did not know it.
         PasswordRefused = "PASSWORD_REFUSED",
+        /// Somebody asked for another address for the own account.
+        EmailChangeRequest = "EMAIL_CHANGE_REQUEST",
+        /// The owner of the old or of the new address confirmed a change of address, which waits for the other one.
+        EmailChangeConfirm = "EMAIL_CHANGE_CONFIRM",
+        /// The owners of both addresses confirmed a change of address, and it was made.
+        EmailChange = "EMAIL_CHANGE",
+        /// The owner of the old address cancelled a change of address.
+        EmailChangeCancel = "EMAIL_CHANGE_CANCEL",
+        /// Somebody asked for the deletion of the own account, which is deactivated until then.
+        DeletionRequest = "DELETION_REQUEST",
+        /// The deletion of an account was undone with a secret from a mail.
+        Restore = "RESTORE",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.

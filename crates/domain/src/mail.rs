@@ -18,16 +18,34 @@ pub enum Template {
     PasswordChanged,
     /// The password was changed by somebody who was signed in and knew it.
     OwnPasswordChanged,
+    /// Confirm the address that somebody wants for their account.
+    ConfirmNewEmail,
+    /// Somebody wants an address for their account that somebody else has.
+    EmailWanted,
+    /// Confirm or cancel another address, from the present one.
+    ConfirmEmailChange,
+    /// The address was changed, which both the old and the new one learn.
+    EmailChanged,
+    /// The account is deleted after a while, unless its owner undoes that.
+    AccountDeletion,
+    /// The deletion of the account was undone.
+    AccountRestored,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
         Self::PasswordChanged,
         Self::OwnPasswordChanged,
+        Self::ConfirmNewEmail,
+        Self::EmailWanted,
+        Self::ConfirmEmailChange,
+        Self::EmailChanged,
+        Self::AccountDeletion,
+        Self::AccountRestored,
     ];
 
     /// Returns the name that its files begin with.
@@ -38,6 +56,12 @@ impl Template {
             Self::ResetPassword => "reset-password",
             Self::PasswordChanged => "password-changed",
             Self::OwnPasswordChanged => "own-password-changed",
+            Self::ConfirmNewEmail => "confirm-new-email",
+            Self::EmailWanted => "email-wanted",
+            Self::ConfirmEmailChange => "confirm-email-change",
+            Self::EmailChanged => "email-changed",
+            Self::AccountDeletion => "account-deletion",
+            Self::AccountRestored => "account-restored",
         }
     }
 
@@ -45,8 +69,15 @@ impl Template {
     pub fn values(self) -> &'static [&'static str] {
         match self {
             Self::VerifyEmail => &["link", "code"],
-            Self::ResetPassword => &["link"],
-            Self::AccountExists | Self::PasswordChanged | Self::OwnPasswordChanged => &[],
+            Self::ResetPassword | Self::ConfirmNewEmail => &["link"],
+            Self::ConfirmEmailChange => &["link", "cancel", "address"],
+            Self::EmailChanged => &["old", "address"],
+            Self::AccountDeletion => &["link", "days"],
+            Self::AccountExists
+            | Self::PasswordChanged
+            | Self::OwnPasswordChanged
+            | Self::EmailWanted
+            | Self::AccountRestored => &[],
         }
     }
 }

@@ -23,6 +23,11 @@ impl Limit {
         }
     }
 
+    /// Returns the greatest limit.
+    pub fn most() -> Self {
+        Self(Self::MAX)
+    }
+
     /// Returns the number of rows.
     pub fn get(self) -> usize {
         usize::from(self.0)

@@ -18,7 +18,7 @@ use usher_core::{
     sessions::{self, Actor},
     tokens::Presented,
 };
-use usher_domain::{Grant, Origin, User};
+use usher_domain::{Grant, Origin, User, UserId};
 
 pub use crate::describe::Access;
 use crate::{
@@ -50,8 +50,13 @@ impl SignedIn {
 
     /// Returns whose `Idempotency-Key`s the caller's are.
     pub(crate) fn sender(&self) -> String {
-        format!("user {}", self.actor.user.id)
+        sender(self.actor.user.id)
     }
+}
+
+/// Returns whose `Idempotency-Key`s those of a user are.
+pub(crate) fn sender(user: UserId) -> String {
+    format!("user {user}")
 }
 
 impl FromRequestParts<App> for SignedIn {

@@ -12,8 +12,10 @@ use crate::{
     input::Fields,
 };
 
+mod download;
 mod list;
 
+pub(crate) use download::Download;
 pub(crate) use list::Listed;
 
 /// What is shown of something. Only what is named here ever leaves the instance.

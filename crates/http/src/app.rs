@@ -36,6 +36,8 @@ pub struct Instance {
     pub sign_up: SignUp,
     /// How often things may be tried.
     pub limits: Limits,
+    /// For how many days the deletion of an account can be undone.
+    pub deletion_grace_days: i32,
     /// The origin that links lead to.
     site: String,
     environment: Environment,
@@ -74,6 +76,7 @@ impl App {
             mailer,
             sign_up: config.sign_up.clone(),
             limits: config.limits.clone(),
+            deletion_grace_days: config.deletion_grace_days,
             site: config.issuer.clone(),
             environment: config.environment,
             health_token: config.health_token.clone(),

@@ -73,12 +73,18 @@ codes! {
     AccountInactive = FORBIDDEN, "account-inactive",
         "The account may not sign in.",
         "Ask an administrator to activate it.";
+    DeletionPending = FORBIDDEN, "deletion-pending",
+        "The account is about to be deleted.",
+        "Open the link of the mail that told so: it undoes the deletion until its day has come.";
     EmailUnverified = FORBIDDEN, "email-unverified",
         "The address of the account is not verified yet.",
         "Open the link that was mailed to the address; /api/auth/resend sends another one.";
     WrongPassword = FORBIDDEN, "wrong-password",
         "The current password is wrong.",
         "Send the password that you sign in with. If you do not know it any more, /api/auth/password/forgot mails a link to choose another one.";
+    PasswordMissing = FORBIDDEN, "password-missing",
+        "The account has no password to be asked for.",
+        "Choose one first: /api/auth/password/forgot mails a link to do so.";
     SignUpClosed = FORBIDDEN, "sign-up-closed",
         "Nobody may register with this address.",
         "Ask an administrator for an account.";

@@ -17,7 +17,12 @@ pub const ALL: &[Endpoint] = &[
     AUTH_PASSWORD,
     AUTH_PASSWORD_FORGOT,
     AUTH_PASSWORD_RESET,
+    AUTH_EMAIL_CONFIRM,
+    AUTH_EMAIL_CANCEL,
+    AUTH_RESTORE,
     ME,
+    ME_EMAIL,
+    ME_EXPORT,
     ME_AUDIT_LOGS,
     ME_SESSIONS,
     ME_SESSION,
@@ -68,7 +73,20 @@ endpoint!(
     "/api/auth/password/reset",
     passwords::reset
 );
+endpoint!(
+    AUTH_EMAIL_CONFIRM,
+    "/api/auth/email/confirm",
+    email_changes::confirm
+);
+endpoint!(
+    AUTH_EMAIL_CANCEL,
+    "/api/auth/email/cancel",
+    email_changes::cancel
+);
+endpoint!(AUTH_RESTORE, "/api/auth/restore", deletion::restore);
 endpoint!(ME, "/api/me", me::profile);
+endpoint!(ME_EXPORT, "/api/me/export", export::export);
+endpoint!(ME_EMAIL, "/api/me/email", email_changes::own);
 endpoint!(ME_AUDIT_LOGS, "/api/me/audit-logs", audit_logs::own);
 endpoint!(ME_SESSIONS, "/api/me/sessions", sessions::own);
 endpoint!(

@@ -132,12 +132,19 @@ impl Stage {
                 (client.post(path, "", &address).await, 202)
             }
             // A secret that is good could be shown only once.
-            path @ ("/api/auth/verify-email" | "/api/auth/password/reset") => {
-                (client.post(path, "", &guess(path)).await, 400)
-            }
+            path @ ("/api/auth/verify-email"
+            | "/api/auth/password/reset"
+            | "/api/auth/email/confirm"
+            | "/api/auth/email/cancel"
+            | "/api/auth/restore") => (client.post(path, "", &guess(path)).await, 400),
             // A password that is right could be changed only once.
             path @ "/api/auth/password" => {
                 let form = json!({ "currentPassword": "a wrong one", "newPassword": PASSWORD });
+                (client.post(path, &admin, &form).await, 403)
+            }
+            path @ "/api/me/email" => {
+                let form =
+                    json!({ "newEmail": "new@example.org", "currentPassword": "a wrong one" });
                 (client.post(path, &admin, &form).await, 403)
             }
             // A session that is there could be ended only once.

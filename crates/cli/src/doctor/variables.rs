@@ -46,6 +46,7 @@ const KNOWN: [Known; 17] = [
         true,
     ),
     optional("USHER_LIMITS", "the usual limits, see docs/limits.md", true),
+    optional("USHER_DELETION_GRACE_DAYS", "30", true),
     optional("MAIL_URL", "mails wait in the outbox", false),
     optional("MAIL_FROM", "no sender, which MAIL_URL needs", true),
     optional("MAIL_TEMPLATES", "the texts of this build", true),

@@ -11,6 +11,8 @@ pub(super) struct Tail {
     pub(super) checked: Option<usize>,
     /// The first sealed mail, and how many there are.
     pub(super) mail: Option<(usize, usize)>,
+    /// The sealed mail that goes out beside.
+    pub(super) beside: Option<usize>,
 }
 
 /// Writes the entry behind the change, and what not every change has: the key of the attempt, the check of the author and the
@@ -31,7 +33,9 @@ pub(super) fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> St
         Who::User(_) | Who::Nobody => format!("${actor}"),
     };
     let remembered = more.request.map_or_else(String::new, remembered);
-    let mail = more.mail.map_or_else(String::new, mail);
+    let mail = more
+        .mail
+        .map_or_else(String::new, |letters| mail(letters, more.beside));
     let checked = more.checked.map_or_else(String::new, |checked| {
         format!(
             "
@@ -88,13 +92,21 @@ fn remembered(request: usize) -> String {
 }
 
 /// Writes what puts a mail into the outbox; where there are two, the column `is_usual` of the change chooses.
-fn mail((first, count): (usize, usize)) -> String {
+fn mail((first, count): (usize, usize), beside: Option<usize>) -> String {
     let sealed = if count == 1 {
         format!("${first}")
     } else {
         let otherwise = first + 1;
         format!("case when change.is_usual then ${first} else ${otherwise} end")
     };
+    let beside = beside.map_or_else(String::new, |beside| {
+        format!(
+            "
+          union all
+          select change.entity_id, ${beside}
+          from change"
+        )
+    });
     format!(
         ",
         mail as (
@@ -103,7 +115,7 @@ fn mail((first, count): (usize, usize)) -> String {
             sealed
           )
           select change.entity_id, {sealed}
-          from change
+          from change{beside}
         )"
     )
 }

@@ -37,6 +37,18 @@ bundled! {
     PasswordChanged German "password-changed.de",
     OwnPasswordChanged English "own-password-changed.en",
     OwnPasswordChanged German "own-password-changed.de",
+    ConfirmNewEmail English "confirm-new-email.en",
+    ConfirmNewEmail German "confirm-new-email.de",
+    EmailWanted English "email-wanted.en",
+    EmailWanted German "email-wanted.de",
+    ConfirmEmailChange English "confirm-email-change.en",
+    ConfirmEmailChange German "confirm-email-change.de",
+    EmailChanged English "email-changed.en",
+    EmailChanged German "email-changed.de",
+    AccountDeletion English "account-deletion.en",
+    AccountDeletion German "account-deletion.de",
+    AccountRestored English "account-restored.en",
+    AccountRestored German "account-restored.de",
 }
 
 /// A mail as it is sent.

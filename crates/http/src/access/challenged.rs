@@ -27,6 +27,14 @@ pub struct Challenged {
 }
 
 impl Challenged {
+    /// Refuses an account that has no password to be asked for. It is the caller's own, so this tells nothing to others.
+    pub(crate) fn must_have_password(&self) -> Result<(), Problem> {
+        match self.stored {
+            Some(_) => Ok(()),
+            None => Err(Problem::from(Code::PasswordMissing).by(&self.caller.actor)),
+        }
+    }
+
     /// Takes back the tries of this session, since the password was right. It costs no wait beside the change that follows.
     pub(crate) async fn forgive(&self, connection: &Connection) -> CoreResult<()> {
         limits::forgive(connection, &self.charge).await

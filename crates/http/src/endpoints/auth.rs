@@ -34,6 +34,7 @@ pub(crate) fn login() -> Operations {
         .fails_with(&[
             Code::InvalidCredentials,
             Code::AccountInactive,
+            Code::DeletionPending,
             Code::EmailUnverified,
             Code::TooManyRequests,
             Code::Busy,
@@ -140,13 +141,14 @@ async fn sign_in(
     let author = Author::nobody(&origin);
     app.admit(&connection, author, &charge, refusal).await?;
     drop(connection);
-    let (user, stored, must_verify) = match found {
+    let (user, stored, must_verify, is_leaving) = match found {
         Some(Credentials {
             user,
             password,
             must_verify,
-        }) => (Some(user), password, must_verify),
-        None => (None, None, false),
+            deletion_due_at,
+        }) => (Some(user), password, must_verify, deletion_due_at.is_some()),
+        None => (None, None, false, false),
     };
     // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
     let verdict = app.passwords.verify(login.password, stored.clone()).await?;
@@ -178,6 +180,9 @@ async fn sign_in(
         }
         (Some(user), Some(_)) if verdict.is_right && user.is_active => {
             (LoginFailure::UnverifiedEmail, Code::EmailUnverified)
+        }
+        (Some(_), Some(_)) if verdict.is_right && is_leaving => {
+            (LoginFailure::DeletionPending, Code::DeletionPending)
         }
         (Some(_), Some(_)) if verdict.is_right => {
             (LoginFailure::InactiveAccount, Code::AccountInactive)

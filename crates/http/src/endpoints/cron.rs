@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, limits, maintenance, one_time};
+use usher_core::{Author, accounts, limits, maintenance, one_time};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn maintain() -> Operations {
     Operations::default()
         .get(
-            "Analyzes tables, makes partitions, drops old months of the audit log, old keys and old sessions, as much as fits into one call.",
+            "Removes accounts whose deletion is due, analyzes tables, makes partitions, drops old months of the audit log, old keys and old sessions, as much as fits into one call.",
             run,
         )
         .audits(Action::Maintain)
@@ -27,7 +27,7 @@ pub(crate) fn maintain() -> Operations {
 pub(crate) fn mails() -> Operations {
     Operations::default()
         .get(
-            "Sends mails that were not sent after their answers, and removes one-time secrets and counts that are over.",
+            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, changes of addresses, deletions and counts.",
             send,
         )
         .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
@@ -92,13 +92,18 @@ impl Part for Scheduler {
     }
 }
 
-/// GET /api/cron/maintain, the scheduler, MAINTAIN.
+/// GET /api/cron/maintain, the scheduler, MAINTAIN, and DELETE for each account that is due.
 async fn run(
     State(app): State<App>,
     scheduler: Scheduler,
 ) -> Result<Shown<MaintenanceView>, Problem> {
     let connection = app.database.connection().await?;
-    let done = maintenance::run(&connection, Author::nobody(&scheduler.origin)).await?;
+    let author = Author::nobody(&scheduler.origin);
+    // Both are sent at once, and waited for once.
+    let ((), done) = tokio::try_join!(
+        accounts::remove_due(&connection, author),
+        maintenance::run(&connection, author),
+    )?;
     Ok(Shown::new(MaintenanceView {
         analyzed: done.analyzed,
         partitions: done.partitions,
@@ -112,10 +117,13 @@ async fn run(
 /// GET /api/cron/mails, the scheduler, `MAIL_FAILED` for each mail that is given up.
 async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<MailsView>, Problem> {
     let connection = app.database.connection().await?;
-    let (secrets, limits) =
-        tokio::join!(one_time::forget(&connection), limits::forget(&connection));
-    secrets?;
-    limits?;
+    // All are sent at once, and waited for once.
+    tokio::try_join!(
+        one_time::forget(&connection),
+        accounts::forget_email_changes(&connection),
+        accounts::forget_deletions(&connection),
+        limits::forget(&connection),
+    )?;
     drop(connection);
     let origin = &scheduler.origin;
     let drained = app

@@ -4,11 +4,12 @@ use axum::extract::State;
 use usher_domain::{Action, AvatarUrl, Name, Permission, User};
 
 use super::{
+    deletion,
     edit::{self, Edit},
     users::{UserView, shown},
 };
 use crate::{
-    App, Operations, Problem,
+    App, Code, Operations, Problem,
     access::SignedIn,
     answer::{Shown, Timestamp, view},
     input::{Fields, IfMatch, Nothing, Nullable, Query, Repeatable, form},
@@ -19,6 +20,16 @@ pub(crate) fn profile() -> Operations {
         .get("Returns the own account and what it may do.", show)
         .patch("Changes the own name or picture.", change)
         .audits(Action::Update)
+        .delete(
+            "Deletes the own account after a while, in which it is deactivated and can be restored.",
+            deletion::leave,
+        )
+        .audits(Action::DeletionRequest)
+        .fails_with(&[
+            Code::PasswordMissing,
+            Code::LastAdmin,
+            Code::EditConflict,
+        ])
 }
 
 view! {

@@ -1,0 +1,47 @@
+//! What shows in the database how often an operation was done for the user whose address is `$1`.
+
+use super::Write;
+
+/// Returns the statement that counts the effects of an operation.
+pub(super) fn of(write: Write) -> &'static str {
+    match write {
+        Write::Create | Write::Register => "select count(*) from users where email = $1",
+        Write::Change | Write::Grant | Write::ChangeOwn => {
+            "select version - 1 from users where email = $1"
+        }
+        Write::Remove => {
+            "select count(*) from users where email = $1 and version = 2 and deleted_at is not null"
+        }
+        Write::SignIn => {
+            "select count(*) from sessions join users on users.id = user_id where email = $1"
+        }
+        Write::Refresh => {
+            "select sum(refresh_counter) from sessions join users on users.id = user_id where email = $1"
+        }
+        Write::SignOut | Write::EndOther | Write::EndOthers | Write::EndAll => {
+            "select count(*) from sessions join users on users.id = user_id where email = $1 and ended_at is not null"
+        }
+        Write::Resend | Write::Forget => {
+            "select count(*) from mails join users on users.id = user_id where email = $1"
+        }
+        Write::Verify => {
+            "select count(*) from users where email = $1 and email_verified_at is not null"
+        }
+        Write::Reset | Write::ChangePassword => {
+            "select count(*) from users where email = $1 and password_changed_at is not null"
+        }
+        Write::AskEmail => "select count(*) from email_changes where old_email = $1",
+        Write::ConfirmEmail => {
+            "select count(*) from email_changes where old_email = $1 and new_confirmed_at is not null"
+        }
+        Write::CancelEmail => {
+            "select count(*) from email_changes where old_email = $1 and ended_at is not null"
+        }
+        Write::Leave => {
+            "select count(*) from account_deletions join users on users.id = user_id where email = $1 and not is_active"
+        }
+        Write::Restore => {
+            "select count(*) from account_deletions join users on users.id = user_id where email = $1 and is_active and ended_at is not null"
+        }
+    }
+}

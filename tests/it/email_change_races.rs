@@ -1,0 +1,209 @@
+//! Sixteen at once confirm and cancel the same change of address: it is made at most once, and never after it was cancelled.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use usher_tests::{PASSWORD, TestApp, connect};
+
+use crate::email_changes::{Links, links};
+
+/// How many try at once.
+const MANY: usize = 16;
+/// How often; more with `USHER_RACES=1000`.
+const ROUNDS: usize = 20;
+const OLD: &str = "member@example.com";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asks for a longer test, configures nothing"
+)]
+fn rounds() -> usize {
+    let wanted = std::env::var("USHER_RACES").ok();
+    wanted
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(ROUNDS)
+}
+
+/// Runs something many times at once, each with its number, and returns what each said.
+async fn all_at_once<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let start = Arc::new(tokio::sync::Barrier::new(MANY));
+    let mut tasks = JoinSet::new();
+    for number in 0..MANY {
+        let (start, attempt) = (Arc::clone(&start), attempt(number));
+        tasks.spawn(async move {
+            start.wait().await;
+            attempt.await
+        });
+    }
+    tasks.join_all().await
+}
+
+/// Sends many confirmations, or what another path takes, and returns which paths were successful.
+async fn race(
+    t: &TestApp,
+    links: &Links,
+    choose: impl Fn(usize) -> (&'static str, bool),
+) -> Vec<(&'static str, bool)> {
+    let outcomes = all_at_once(|number| {
+        let (path, is_new) = choose(number);
+        let token = match (path, is_new) {
+            ("/api/auth/email/cancel", _) => &links.cancel,
+            (_, true) => &links.new,
+            (_, false) => &links.old,
+        };
+        let (caller, form) = (t.anonymous(), json!({ "token": token }));
+        async move {
+            let answer = caller.post(path, form).await;
+            assert!([204, 400].contains(&answer.status()), "{}", answer.text());
+            (answer.status() == 204).then_some((path, is_new))
+        }
+    })
+    .await;
+    outcomes.into_iter().flatten().collect()
+}
+
+async fn back(t: &TestApp) {
+    // A new session for the next round, since all but the one that asked ended.
+    t.execute(&format!(
+        "alter table users disable trigger user;
+        update users set email = '{OLD}' where id = 4;
+        alter table users enable trigger user"
+    ))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixteen_who_confirm_at_once_each_side_is_confirmed_once_and_the_change_made_once() {
+    const CONFIRM: &str = "/api/auth/email/confirm";
+    let t = TestApp::start().await;
+    for round in 0..rounds() {
+        let links = links(&t, "new@example.com").await;
+        let winners = race(&t, &links, |number| (CONFIRM, number % 2 == 0)).await;
+        let new = winners.iter().filter(|(_, is_new)| *is_new).count();
+        assert_eq!((winners.len(), new), (2, 1), "round {round}");
+        let changed = "select count(*) from users where email = 'new@example.com'";
+        assert_eq!(t.count(changed).await, 1, "round {round}");
+        back(&t).await;
+    }
+    let entries = t.audit().await;
+    let made = entries
+        .iter()
+        .filter(|entry| entry["action"] == "EMAIL_CHANGE");
+    assert_eq!(made.count(), rounds());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_last_confirmation_and_a_cancellation_at_once_one_wins() {
+    let t = TestApp::start().await;
+    let mut made = 0;
+    for round in 0..rounds() {
+        let links = links(&t, "new@example.com").await;
+        let form = json!({ "token": links.old });
+        t.anonymous()
+            .post("/api/auth/email/confirm", form)
+            .await
+            .expect(204);
+        let winners = race(&t, &links, |number| {
+            if number % 2 == 0 {
+                ("/api/auth/email/confirm", true)
+            } else {
+                ("/api/auth/email/cancel", false)
+            }
+        })
+        .await;
+        assert_eq!(winners.len(), 1, "round {round}: {winners:?}");
+        let changed = t
+            .count("select count(*) from users where email = 'new@example.com'")
+            .await;
+        let is_made = winners[0].1;
+        assert_eq!(changed, i64::from(is_made), "round {round}");
+        made += usize::from(is_made);
+        back(&t).await;
+    }
+    let told = "select count(*) from audit_logs where action = 'EMAIL_CHANGE'";
+    assert_eq!(t.count(told).await, i64::try_from(made).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_beside_another_password_makes_nobody_wait_in_a_circle() {
+    let t = TestApp::start().await;
+    for round in 0..rounds() {
+        let links = links(&t, "new@example.com").await;
+        let confirm = json!({ "token": links.old });
+        t.anonymous()
+            .post("/api/auth/email/confirm", confirm)
+            .await
+            .expect(204);
+        let outcomes = all_at_once(|number| {
+            let (anonymous, member) = (t.anonymous(), t.member());
+            let (form, change) = (
+                json!({ "token": links.new }),
+                json!({ "currentPassword": PASSWORD, "newPassword": format!("another password {round}") }),
+            );
+            async move {
+                let answer = if number % 8 == 0 {
+                    member.post("/api/auth/password", change).await
+                } else {
+                    anonymous.post("/api/auth/email/confirm", form).await
+                };
+                answer.status()
+            }
+        })
+        .await;
+        let is_usual = |status: &u16| [204, 400, 403, 409, 503].contains(status);
+        assert!(outcomes.iter().all(is_usual), "round {round}: {outcomes:?}");
+        let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+        assert_eq!(t.count(deadlocks).await, 0, "round {round}");
+        back(&t).await;
+        t.execute(
+            "update users set password = (select password from users where id = 1) where id = 4",
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_first_and_writes_afterwards_makes_and_cancels_the_same_change() {
+    let t = TestApp::start().await;
+    links(&t, "new@example.com").await;
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        clients.push(Arc::new(connect(t.url()).await));
+    }
+    let mut most = 0;
+    for _ in 0..rounds() {
+        t.execute("alter table email_changes disable trigger user; update email_changes set ended_at = null")
+            .await;
+        let count = AtomicUsize::new(0);
+        let count = Arc::new(count);
+        all_at_once(|number| {
+            let (client, count) = (Arc::clone(&clients[number]), Arc::clone(&count));
+            async move {
+                let look = "select ended_at is null from email_changes";
+                let is_open: bool = client.query_one(look, &[]).await.unwrap().get(0);
+                if is_open {
+                    let write = "update email_changes set ended_at = now()";
+                    client.execute(write, &[]).await.unwrap();
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })
+        .await;
+        most = most.max(count.load(Ordering::Relaxed));
+    }
+    assert!(
+        most > 1,
+        "the race cannot be lost, so that winning it says nothing"
+    );
+}
