@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::json;
 use time::Duration;
+use usher_core::tokens;
 use usher_tests::{PASSWORD, Person, TestApp};
 
 async fn assert_turned_away(t: &TestApp, email: &str, password: &str) {
@@ -340,7 +341,11 @@ async fn the_public_keys_are_published_at_both_paths() {
         )
     );
     assert!(key.get("d").is_none(), "the private half stays here");
-    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    let seconds = tokens::CACHING.whole_seconds();
+    assert_eq!(
+        answer.header("cache-control"),
+        format!("public, max-age={seconds}")
+    );
     assert_eq!(
         t.anonymous().get("/.well-known/jwks.json").await.text(),
         answer.text()

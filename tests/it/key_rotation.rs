@@ -1,7 +1,10 @@
 //! Keys and secrets that are changed while instances of several stages of the rollout serve.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use usher_core::secret::Secret;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use usher_core::{secret::Secret, tokens::SigningKeys};
+use usher_domain::Clock;
 use usher_tests::{Answer, Caller, PASSWORD, TestApp};
 
 use crate::accounts::{NEW, newest_code};
@@ -184,4 +187,97 @@ async fn a_list_goes_on_at_another_instance() {
         let next = next_page(&here).await;
         there.get(&next).await.expect(200);
     }
+}
+
+/// A date for a list, this far from now.
+fn date(ahead: Duration) -> String {
+    let date: OffsetDateTime = Clock::default().now() + ahead;
+    date.format(&Rfc3339).unwrap()
+}
+
+fn with_keys(t: &TestApp, keys: &str) -> Caller {
+    t.beside(&[("USHER_SIGNING_KEYS", keys)]).1
+}
+
+/// Returns the names of the published keys.
+async fn published(caller: &Caller) -> Vec<Value> {
+    let set = caller.get("/.well-known/jwks.json").await.expect(200);
+    let keys = set["keys"].as_array().unwrap();
+    keys.iter().map(|key| key["kid"].clone()).collect()
+}
+
+async fn access_token(caller: &Caller) -> String {
+    let session = sign_in(caller).await;
+    session["accessToken"].as_str().unwrap().to_owned()
+}
+
+/// Returns the name of the key that a token is signed with.
+fn signer(token: &str) -> Value {
+    let header = token.split('.').next().unwrap();
+    let header = URL_SAFE_NO_PAD.decode(header).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["kid"].clone()
+}
+
+/// Returns two signing keys with their names.
+async fn signing_keys(t: &TestApp) -> [(String, Value); 2] {
+    let [old, new] = [(); 2].map(|()| SigningKeys::generate().unwrap());
+    let names = [
+        published(&with_keys(t, &old)).await.remove(0),
+        published(&with_keys(t, &new)).await.remove(0),
+    ];
+    let [old_name, new_name] = names;
+    [(old, old_name), (new, new_name)]
+}
+
+#[tokio::test]
+async fn a_key_to_come_is_published_and_accepted_before_it_signs() {
+    let t = TestApp::start().await;
+    let [(old, old_name), (new, new_name)] = signing_keys(&t).await;
+    let before = with_keys(&t, &format!("{new}@{},{old}", date(Duration::hours(1))));
+    assert_eq!(
+        published(&before).await,
+        [&old_name, &new_name].map(Value::clone)
+    );
+    let token = access_token(&before).await;
+    assert_eq!(signer(&token), old_name);
+    // An instance whose list is the same, and whose date has come.
+    let after = with_keys(&t, &format!("{new}@{},{old}", date(-Duration::MINUTE)));
+    assert_eq!(
+        published(&after).await,
+        [&new_name, &old_name].map(Value::clone)
+    );
+    let newer = access_token(&after).await;
+    assert_eq!(signer(&newer), new_name);
+    for (caller, token) in [(&before, &newer), (&after, &token), (&after, &newer)] {
+        caller
+            .clone()
+            .with_token(token)
+            .get("/api/me")
+            .await
+            .expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_instance_signs_with_the_next_key_from_its_date_on() {
+    let t = TestApp::start().await;
+    let [(old, old_name), (new, new_name)] = signing_keys(&t).await;
+    let caller = with_keys(&t, &format!("{new}@{},{old}", date(Duration::seconds(3))));
+    assert_eq!(signer(&access_token(&caller).await), old_name);
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    assert_eq!(signer(&access_token(&caller).await), new_name);
+    assert_eq!(published(&caller).await[0], new_name);
+}
+
+#[tokio::test]
+async fn a_token_of_a_key_that_was_taken_out_is_refused() {
+    let t = TestApp::start().await;
+    let [(old, old_name), (new, _)] = signing_keys(&t).await;
+    let token = access_token(&with_keys(&t, &old)).await;
+    let both = with_keys(&t, &format!("{new}@{},{old}", date(-Duration::HOUR)));
+    both.with_token(&token).get("/api/me").await.expect(200);
+    let after = with_keys(&t, &format!("{new}@{}", date(-Duration::HOUR)));
+    assert!(!published(&after).await.contains(&old_name));
+    let refused = after.with_token(&token).get("/api/me").await;
+    assert_eq!(refused.problem(401), "unauthenticated");
 }

@@ -4,12 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use usher_core::{
-    Config, MailOptions, ReplicaOptions,
-    secret::Secret,
-    tokens::{Principal, Tokens},
-};
-use usher_domain::{Clock, Method, Proof, SessionId, UserId};
+use usher_core::{MailOptions, ReplicaOptions, secret::Secret};
 use usher_mail::Mailer;
 
 use crate::{
@@ -20,13 +15,11 @@ use crate::{
 };
 
 mod database;
+mod keys;
 mod report;
 mod variables;
 
 use report::Report;
-
-/// Any session will do for a token that nobody uses.
-const SESSION: &str = "00000000-0000-7000-8000-000000000000";
 
 /// Checks variables, keys, the database and its schema. Exits with 1 when an instance would not work.
 ///
@@ -43,7 +36,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut report = Report::default();
     let is_development = variable("USHER_ENV").as_deref() == Some("development");
     variables::check(&mut report, &variable, is_development)?;
-    check_keys(&mut report)?;
+    keys::check(&mut report)?;
     check_database(&mut report, &arguments.database).await;
     check_mail(&mut report).await?;
     say(report.summary());
@@ -56,46 +49,6 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Signs a token and verifies it, when there are keys that can be read.
-fn check_keys(report: &mut Report) -> Result<()> {
-    const NAME: &str = "signing";
-    let Some(keys) = variable("USHER_SIGNING_KEYS") else {
-        return Ok(());
-    };
-    let read = Config::from_variables(variables::with("USHER_SIGNING_KEYS", &keys)?);
-    let Ok(config) = read else {
-        return Ok(());
-    };
-    let now = Clock::default().now();
-    let tokens = Tokens::new(
-        config.signing_keys.clone(),
-        &config.issuer,
-        &config.audience,
-    );
-    let principal = Principal {
-        user: UserId::new(1),
-        session: SessionId::parse(SESSION)?,
-    };
-    let token = tokens.issue(principal, &Proof::by(Method::Password, now), now)?;
-    if tokens
-        .verify(&token)
-        .is_some_and(|presented| presented.principal == principal)
-    {
-        let keys = tokens.keys().public();
-        let count = keys["keys"].as_array().map_or(0, Vec::len);
-        report.ok(
-            NAME,
-            format_args!("the first of {count} keys signs, and its signature is accepted"),
-        );
-    } else {
-        report.fail(
-            NAME,
-            "a signature is not accepted: make another key with `usher keys`",
-        );
-    }
-    Ok(())
 }
 
 /// Connects to the mail server, when there is one.

@@ -68,6 +68,9 @@ enum Command {
 impl Command {
     /// Tells whether the file `.env` counts: it is for a developer's machine, and `serve` also runs elsewhere.
     fn reads_env_file(&self) -> bool {
+        if let Self::Keys(keys) = self {
+            return keys.reads_env_file();
+        }
         matches!(
             self,
             Self::Dev(_)

@@ -10,7 +10,7 @@
 //!
 //! An instance that has the list of before knows the key before one with the new list makes anything with it.
 
-use std::iter;
+use std::{iter, ptr};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -64,6 +64,13 @@ impl<T> KeyList<T> {
         &self.later.iter().find(is_due).unwrap_or(&self.last).key
     }
 
+    /// Returns all keys: the one that makes at a time, then the others, the latest first.
+    pub fn from_current(&self, now: OffsetDateTime) -> impl Iterator<Item = &T> {
+        let current = self.current(now);
+        let others = self.keys().filter(move |key| !ptr::eq(*key, current));
+        iter::once(current).chain(others)
+    }
+
     /// Returns all keys, the latest first.
     pub fn iter(&self) -> impl Iterator<Item = &Dated<T>> {
         self.later.iter().chain(iter::once(&self.last))
@@ -106,6 +113,16 @@ mod tests {
         ] {
             assert_eq!(list.current(time), key, "{time}");
         }
+    }
+
+    #[test]
+    fn all_keys_are_listed_once_and_the_current_one_first() {
+        let list = list("old,b@2026-11-25T10:00:00Z,next@2026-11-26T10:00:00Z");
+        let keys = |time| list.from_current(time).collect::<Vec<_>>();
+        let time = datetime!(2026-11-25 12:00 UTC);
+        assert_eq!(keys(time), ["b", "next", "old"]);
+        assert_eq!(keys(time - Duration::DAY), ["old", "next", "b"]);
+        assert_eq!(keys(time + Duration::DAY), ["next", "b", "old"]);
     }
 
     #[test]

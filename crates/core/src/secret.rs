@@ -102,9 +102,7 @@ impl Secret {
 
     /// Returns the keys of all secrets, those that make first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &SecretKeys> {
-        let current = self.current();
-        let others = self.0.keys().filter(|keys| keys.id != current.id);
-        std::iter::once(current).chain(others)
+        self.0.from_current(Clock::default().now())
     }
 
     /// Returns the keys of the secret with an id.

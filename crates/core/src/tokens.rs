@@ -18,7 +18,7 @@ use time::{Duration, OffsetDateTime};
 use usher_domain::{Proof, SessionId, UserId};
 
 use crate::{
-    Error, Result,
+    Error, KeyList, Result,
     bytes::{decode_base64, random},
 };
 
@@ -29,7 +29,9 @@ use known::Known;
 /// How long an access token is valid.
 pub const LIFETIME: Duration = Duration::minutes(5);
 /// How far the clocks of two databases may be apart, of which one takes over from the other.
-const LEEWAY: Duration = Duration::seconds(30);
+pub const LEEWAY: Duration = Duration::seconds(30);
+/// How long others may keep the published keys.
+pub const CACHING: Duration = Duration::minutes(5);
 const MAX_LENGTH: usize = 4096;
 
 /// Who an access token says the caller is; what the caller may do now is not known yet.
@@ -86,9 +88,9 @@ struct Claims {
     amr: Vec<String>,
 }
 
-/// The keys that sign access tokens: the first signs, all are accepted and published.
+/// The keys that sign access tokens: one signs, all are accepted and published (see [`KeyList`]).
 #[derive(Clone, Debug)]
-pub struct SigningKeys(Arc<[SigningKey]>);
+pub struct SigningKeys(Arc<KeyList<SigningKey>>);
 
 #[derive(Debug)]
 struct SigningKey {
@@ -98,11 +100,10 @@ struct SigningKey {
 }
 
 impl SigningKeys {
-    /// Reads keys: PKCS #8 in base64, with commas between them.
+    /// Reads a list of keys: each PKCS #8 in base64.
     pub fn parse(text: &str) -> std::result::Result<Self, &'static str> {
-        let keys = text.split(',').map(SigningKey::parse);
-        let keys: Vec<_> = keys.collect::<std::result::Result<_, _>>()?;
-        Ok(Self(keys.into()))
+        let list = KeyList::parse(text, SigningKey::parse)?;
+        Ok(Self(Arc::new(list)))
     }
 
     /// Returns a new key in the form that [`SigningKeys::parse`] reads.
@@ -113,14 +114,15 @@ impl SigningKeys {
         Ok(URL_SAFE_NO_PAD.encode(document.as_ref()))
     }
 
-    /// Returns the public halves as a JSON Web Key Set (RFC 7517).
-    pub fn public(&self) -> Value {
-        let keys: Vec<_> = self.0.iter().map(SigningKey::public).collect();
+    /// Returns the public halves as a JSON Web Key Set (RFC 7517): the key that signs at a time, then those that will or
+    /// did, the latest first.
+    pub fn public(&self, now: OffsetDateTime) -> Value {
+        let keys: Vec<_> = self.0.from_current(now).map(SigningKey::public).collect();
         json!({ "keys": keys })
     }
 
     fn find(&self, id: &str) -> Option<&SigningKey> {
-        self.0.iter().find(|key| key.id == id)
+        self.0.keys().find(|key| key.id == id)
     }
 }
 
@@ -189,7 +191,8 @@ impl Tokens {
         &self.keys
     }
 
-    /// Makes a token for a session whose user was proved so.
+    /// Makes a token for a session whose user was proved so. It is signed with the key of `now`, the time that the database gave,
+    /// so that all instances change to the next one together.
     pub fn issue(
         &self,
         principal: Principal,
@@ -207,12 +210,11 @@ impl Tokens {
             auth_time: proof.at.unix_timestamp(),
             amr: proof.methods.references(),
         };
-        self.sign(&claims)
+        Self::sign(self.keys.0.current(now), &claims)
     }
 
-    fn sign(&self, claims: &Claims) -> Result<String> {
+    fn sign(key: &SigningKey, claims: &Claims) -> Result<String> {
         let fails = || Error::Crypto("signing an access token");
-        let key = self.keys.0.first().ok_or_else(fails)?;
         let header = Header {
             alg: "ES256".to_owned(),
             typ: "at+jwt".to_owned(),

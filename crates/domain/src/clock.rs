@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use time::OffsetDateTime;
 
-/// Tells the time of this machine, for names of files and versions, and for which of the secrets makes.
+/// Tells the time of this machine, for names of files and versions, for which of the secrets makes, and for the order in
+/// which keys are published.
 ///
 /// Nothing that is stored or checked goes by it, access tokens included: the database dates those, whose clock all
 /// instances share. All secrets are read, whichever makes.

@@ -83,6 +83,55 @@ fn new_keys_are_new_each_time_and_fit_into_a_file() {
 }
 
 #[test]
+fn a_rotation_prints_the_lists_of_the_next_deploy_and_writes_nowhere() {
+    let folder = Folder::create();
+    let first = folder.run(&["keys"], &[]).output;
+    folder.write(".env", &first);
+    let rotated = folder.run(&["keys", "rotate"], &[]);
+    assert_eq!(rotated.code, Some(0), "{}", rotated.errors);
+    assert_eq!(rotated.output.lines().count(), 2, "{}", rotated.output);
+    let kept = fs::read_to_string(folder.path().join(".env")).unwrap();
+    assert_eq!(kept, first);
+    for line in rotated.output.lines() {
+        let (name, list) = line.split_once('=').unwrap();
+        let (next, present) = list.split_once(',').unwrap();
+        assert!(first.contains(&format!("{name}={present}")), "{line}");
+        let (key, date) = next.split_once('@').unwrap();
+        assert!(!first.contains(key) && !rotated.errors.contains(key));
+        assert!(rotated.errors.contains(date), "{}", rotated.errors);
+    }
+    // Nothing is added to a list whose next key is to come.
+    folder.write(".env", &rotated.output);
+    let again = folder.run(&["keys", "rotate"], &[]);
+    assert_eq!(again.output, rotated.output);
+    let doctor = folder.run(&["doctor"], &[]).output;
+    assert!(doctor.contains("ok    age of secrets "), "{doctor}");
+    assert!(doctor.contains("one of 2 keys signs"), "{doctor}");
+    let only = ["keys", "rotate", "--only", "USHER_SECRET"];
+    assert_eq!(folder.run(&only, &[]).output.lines().count(), 1);
+}
+
+#[test]
+fn a_list_with_a_wrong_date_is_not_rotated_and_is_named() {
+    let folder = Folder::create();
+    let first = folder.run(&["keys"], &[]).output;
+    let broken = first.replace("Z\n", "\n");
+    assert_ne!(first, broken);
+    folder.write(".env", &broken);
+    let rotated = folder.run(&["keys", "rotate"], &[]);
+    assert_eq!(rotated.code, Some(1));
+    assert!(
+        rotated.errors.contains("USHER_SIGNING_KEYS has a date"),
+        "{}",
+        rotated.errors
+    );
+    let doctor = folder.run(&["doctor"], &[]).output;
+    assert!(doctor.contains("fail  USHER_SECRET  "), "{doctor}");
+    let missing = Folder::create().run(&["keys", "rotate"], &[]);
+    assert!(missing.errors.contains("USHER_SIGNING_KEYS is missing"));
+}
+
+#[test]
 fn generated_files_are_written_once_and_checked() {
     let folder = Folder::create();
     let ended = folder.run(&["generate"], &[]);

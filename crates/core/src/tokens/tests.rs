@@ -54,7 +54,8 @@ fn forge(tokens: &Tokens, header: &str, claims: &str) -> String {
         URL_SAFE_NO_PAD.encode(header),
         URL_SAFE_NO_PAD.encode(claims)
     );
-    let signature = tokens.keys.0[0]
+    let key = tokens.keys.0.current(now());
+    let signature = key
         .pair
         .sign(&SystemRandom::new(), message.as_bytes())
         .unwrap();
@@ -62,7 +63,7 @@ fn forge(tokens: &Tokens, header: &str, claims: &str) -> String {
 }
 
 fn header(tokens: &Tokens) -> Value {
-    json!({ "alg": "ES256", "typ": "at+jwt", "kid": tokens.keys.0[0].id })
+    json!({ "alg": "ES256", "typ": "at+jwt", "kid": tokens.keys.0.current(now()).id })
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn a_token_holds_for_five_minutes_and_the_difference_of_two_clocks() {
 #[test]
 fn a_header_that_says_anything_else_is_refused() {
     let tokens = tokens();
-    let kid = &tokens.keys.0[0].id;
+    let kid = &tokens.keys.0.current(now()).id;
     for text in [
         format!(r#"{{"alg":"none","typ":"at+jwt","kid":"{kid}"}}"#),
         format!(r#"{{"alg":"None","typ":"at+jwt","kid":"{kid}"}}"#),
@@ -254,8 +255,36 @@ fn an_older_key_is_accepted_until_it_is_retired() {
     let token = with(&old).issue(principal(), &proof(), now()).unwrap();
     let both = with(&format!("{new}, {old}"));
     assert_eq!(verify(&both, &token, now()), Some(principal()));
-    assert_eq!(both.keys().public()["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        both.keys().public(now())["keys"].as_array().unwrap().len(),
+        2
+    );
     assert_eq!(verify(&with(&new), &token, now()), None);
+}
+
+#[test]
+fn a_key_is_published_before_its_date_and_signs_from_then_on() {
+    let [old, new] = [(); 2].map(|()| SigningKeys::generate().unwrap());
+    let with = |text: &str| Tokens {
+        keys: SigningKeys::parse(text).unwrap(),
+        ..tokens()
+    };
+    let tokens = with(&format!("{old},{new}@2027-01-15T09:00:00Z"));
+    let date = OffsetDateTime::from_unix_timestamp(1_800_003_600).unwrap();
+    assert_eq!(date.to_string(), "2027-01-15 9:00:00.0 +00:00:00");
+    let signer = |time| {
+        let token = tokens.issue(principal(), time, time).unwrap();
+        let of = |key: &str| with(key).verify(&token).is_some();
+        (of(&old), of(&new))
+    };
+    assert_eq!(signer(date - Duration::SECOND), (true, false));
+    assert_eq!(signer(date), (false, true));
+    let ids = |time| {
+        let keys = tokens.keys().public(time);
+        [0, 1].map(|index| keys["keys"][index]["kid"].clone())
+    };
+    let [first, second] = ids(date - Duration::SECOND);
+    assert_eq!(ids(date), [second, first]);
 }
 
 #[test]

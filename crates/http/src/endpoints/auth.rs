@@ -16,7 +16,7 @@ use usher_core::{
     tokens::{self, Presented},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Email, Method, Methods, PasswordAttempt};
+use usher_domain::{Action, Clock, Email, Method, Methods, PasswordAttempt};
 
 use super::users::UserView;
 use crate::{
@@ -306,7 +306,8 @@ struct Keys(App);
 
 impl IntoResponse for Keys {
     fn into_response(self) -> Response {
-        let mut response = json_response(StatusCode::OK, &self.0.tokens.keys().public());
+        let keys = self.0.tokens.keys().public(Clock::default().now());
+        let mut response = json_response(StatusCode::OK, &keys);
         let caching = HeaderValue::from_static("public, max-age=300");
         response
             .headers_mut()
@@ -318,7 +319,7 @@ impl IntoResponse for Keys {
 view! {
     /// A JSON Web Key Set.
     KeysView {
-        /// The keys; tokens name theirs by `kid`.
+        /// The keys; tokens name theirs by `kid`. The first one signs at present, the others will or did.
         keys: Vec<KeyView>,
     }
 }
