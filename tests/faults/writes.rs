@@ -18,7 +18,7 @@ mod scene;
 use scene::{email_change, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 22] = [
+pub(crate) const ALL: [Write; 23] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -41,6 +41,7 @@ pub(crate) const ALL: [Write; 22] = [
     Write::CancelEmail,
     Write::Leave,
     Write::Restore,
+    Write::Reauthenticate,
 ];
 
 /// An operation that writes.
@@ -68,6 +69,7 @@ pub(crate) enum Write {
     CancelEmail,
     Leave,
     Restore,
+    Reauthenticate,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -118,6 +120,7 @@ impl Write {
             Self::CancelEmail => ("POST", "/api/auth/email/cancel"),
             Self::Leave => ("DELETE", "/api/me"),
             Self::Restore => ("POST", "/api/auth/restore"),
+            Self::Reauthenticate => ("POST", "/api/auth/reauthenticate"),
         }
     }
 
@@ -126,7 +129,12 @@ impl Write {
         match self {
             Self::Create => 201,
             Self::Register | Self::Resend | Self::Forget | Self::AskEmail => 202,
-            Self::Change | Self::Grant | Self::ChangeOwn | Self::SignIn | Self::Refresh => 200,
+            Self::Change
+            | Self::Grant
+            | Self::ChangeOwn
+            | Self::SignIn
+            | Self::Refresh
+            | Self::Reauthenticate => 200,
             _ => 204,
         }
     }
@@ -154,6 +162,7 @@ impl Write {
                     | Self::ChangePassword
                     | Self::AskEmail
                     | Self::Leave
+                    | Self::Reauthenticate
                     | Self::Refresh
                     | Self::SignOut
                     | Self::EndAll
@@ -247,6 +256,10 @@ impl Write {
                 Ask::delete_with("/api/me", form).with_token(own)
             }
             Self::Restore => Ask::post("/api/auth/restore", json!({ "token": token })),
+            Self::Reauthenticate => {
+                let form = json!({ "password": PASSWORD });
+                Ask::post("/api/auth/reauthenticate", form).with_token(own)
+            }
         }
     }
 }

@@ -69,6 +69,9 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
             let form = json!({ "token": deletion::restore_token(t).await });
             t.anonymous().post(path, form).await
         }
+        ("POST", "/api/auth/reauthenticate") => {
+            t.member().post(path, json!({ "password": PASSWORD })).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });

@@ -51,6 +51,7 @@ mod secret_races;
 mod secrets;
 mod sessions;
 mod sources;
+mod step_up;
 mod users;
 mod users_list;
 mod wire;

@@ -86,6 +86,9 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "token": session["mailed"] });
             anonymous.post(path, form).await
         }
+        ("POST", "/api/auth/reauthenticate") => {
+            admin.post(path, json!({ "password": PASSWORD })).await
+        }
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });

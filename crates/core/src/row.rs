@@ -3,8 +3,8 @@
 use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::FromSql};
 use usher_domain::{
-    AvatarUrl, Email, Invalid, Method, Methods, Name, Permissions, Proof, RoleName, RoleSet, User,
-    UserId,
+    AvatarUrl, Email, Factors, Invalid, Method, Methods, Name, Permissions, Proof, RoleName,
+    RoleSet, User, UserId,
 };
 
 use crate::{Error, Result};
@@ -99,6 +99,11 @@ pub(crate) fn proof(row: &Row) -> Result<Proof> {
         methods,
         at: get(row, "authenticated_at")?,
     })
+}
+
+/// Reads which second factors an account has.
+pub(crate) fn factors(row: &Row) -> Result<Factors> {
+    get(row, "second_factors").map(Factors::new)
 }
 
 /// Reads permissions; those that this build does not know allow nothing.

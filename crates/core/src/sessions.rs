@@ -5,7 +5,7 @@
 use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::Type};
 use usher_domain::{
-    Action, Entity, Event, Methods, Origin, Permissions, Proof, SessionId, User, UserId,
+    Action, Entity, Event, Factors, Methods, Origin, Permissions, Proof, SessionId, User, UserId,
 };
 use uuid::Builder;
 
@@ -25,10 +25,12 @@ use crate::{
 
 mod ending;
 mod live;
+mod proving;
 mod rotation;
 
 pub use ending::{end, end_by_token};
 pub use live::{LiveSession, MOST_LISTED, end_all, end_one, list};
+pub use proving::{Proved, Proving, prove_again};
 pub use rotation::{Rotation, rotate};
 
 /// How long a session lasts from sign-in, in days (ASVS 5.0.0, 7.3.2).
@@ -49,6 +51,8 @@ pub struct Actor {
     pub proof: Proof,
     /// How long ago that was.
     pub proof_age: Duration,
+    /// The second factors of the account.
+    pub factors: Factors,
 }
 
 impl Actor {
@@ -113,6 +117,7 @@ pub async fn authorise(connection: &Connection, token: Presented) -> Result<Opti
           {USER_COLUMNS},
           {PERMISSIONS_OF_USER},
           {PROOF_COLUMNS},
+          users.second_factors,
           extract(epoch from now() - coalesce(sessions.authenticated_at, sessions.created_at))::double precision as age
         from sessions
         join users on users.id = sessions.user_id
@@ -139,6 +144,7 @@ pub async fn authorise(connection: &Connection, token: Presented) -> Result<Opti
             session: principal.session,
             proof: row::proof(&row)?,
             proof_age: row::age(&row)?,
+            factors: row::factors(&row)?,
         })
     })
     .transpose()

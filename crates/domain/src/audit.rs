@@ -70,6 +70,8 @@ names! {
         DeletionRequest = "DELETION_REQUEST",
         /// The deletion of an account was undone with a secret from a mail.
         Restore = "RESTORE",
+        /// Somebody who is signed in proved again who they are.
+        Reauthenticate = "REAUTHENTICATE",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.

@@ -3,6 +3,7 @@
 //! - [`Reads`] runs the check and the reading of the data in one round trip; the data may come from a replica.
 //! - [`May`] and [`SignedIn`] check first; what follows is a change, in a second round trip.
 //! - [`Challenged`] is [`SignedIn`] for what the password is asked for again.
+//! - [`Recent`] is [`SignedIn`] for what asks for a proof of the last minutes, and for the second factor where there is one.
 //! - [`Target`] checks, and loads the user that the change is about in the same round trip.
 //!
 //! Each asks the database for the session, the account and its roles as they are now. The answers are 401 when nobody
@@ -29,9 +30,11 @@ use crate::{
 
 mod challenged;
 mod reads;
+mod recent;
 
 pub use challenged::Challenged;
 pub use reads::{Named, Own, Reads};
+pub use recent::Recent;
 
 /// Somebody who is signed in.
 #[derive(Debug)]

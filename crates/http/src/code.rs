@@ -67,6 +67,9 @@ codes! {
     InvalidRefreshToken = UNAUTHORIZED, "invalid-refresh-token",
         "The refresh token is not valid, or not any more.",
         "Sign in again.";
+    ReauthenticationRequired = UNAUTHORIZED, "reauthentication-required",
+        "The request needs a proof of the last 10 minutes that it is you.",
+        "Send your password, and a code where `methods` names a second factor, to /api/auth/reauthenticate; then send the request again.";
     Forbidden = FORBIDDEN, "forbidden",
         "The account may not do this.",
         "Ask an administrator for a role with the permission named in `detail`.";

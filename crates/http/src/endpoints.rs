@@ -10,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod me;
 pub(crate) mod passwords;
+pub(crate) mod reauthenticate;
 pub(crate) mod roles;
 pub(crate) mod sessions;
 pub(crate) mod user_roles;

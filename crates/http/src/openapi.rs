@@ -151,7 +151,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
             "401" => describe_header(
                 response,
                 "WWW-Authenticate",
-                "Asks for a bearer token (RFC 6750).",
+                "Asks for a bearer token (RFC 6750), or for a newer proof (RFC 9470).",
             ),
             "429" => {
                 for (name, meaning) in limits::HEADERS {
@@ -213,6 +213,12 @@ fn problem_schema() -> Value {
             "code": { "type": "string", "enum": codes },
             "detail": { "type": "string" },
             "requestId": { "type": "string" },
+            "maxAge": { "type": "integer", "description": "How old a proof of who one is may be, in seconds." },
+            "methods": {
+                "type": "array",
+                "description": "What such a proof is made of: the password, where it is named, and one of the others.",
+                "items": { "type": "string" },
+            },
             "errors": {
                 "type": "array",
                 "items": {

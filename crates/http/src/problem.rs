@@ -45,6 +45,8 @@ pub struct Problem {
     code: Code,
     detail: Option<String>,
     faults: Vec<Fault>,
+    members: Vec<(&'static str, Value)>,
+    challenge: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
     /// After how many seconds to try again.
     wait: Option<i32>,
@@ -56,6 +58,8 @@ impl From<Code> for Problem {
             code,
             detail: None,
             faults: Vec::new(),
+            members: Vec::new(),
+            challenge: None,
             source: None,
             wait: None,
         }
@@ -88,6 +92,20 @@ impl Problem {
             wait: Some(seconds),
             ..Self::from(Code::TooManyRequests)
         }
+    }
+
+    /// Adds a member of its own (RFC 9457, section 3.2).
+    #[must_use]
+    pub(crate) fn with_member(mut self, name: &'static str, value: Value) -> Self {
+        self.members.push((name, value));
+        self
+    }
+
+    /// Says in `WWW-Authenticate` what is asked for.
+    #[must_use]
+    pub(crate) fn with_challenge(mut self, challenge: String) -> Self {
+        self.challenge = Some(challenge);
+        self
     }
 
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
@@ -129,6 +147,9 @@ impl Problem {
         if !self.faults.is_empty() {
             body["errors"] = self.faults.iter().map(Fault::to_json).collect();
         }
+        for (name, value) in &self.members {
+            body[*name] = value.clone();
+        }
         body
     }
 
@@ -168,8 +189,12 @@ impl Problem {
         response
     }
 
-    /// RFC 6750, section 3.
+    /// RFC 6750, section 3, and RFC 9470, section 3.
     fn challenge(&self) -> HeaderValue {
+        let own = self.challenge.as_deref().map(HeaderValue::try_from);
+        if let Some(Ok(own)) = own {
+            return own;
+        }
         HeaderValue::from_static(match self.code {
             Code::Unauthenticated if self.detail.is_none() => {
                 r#"Bearer realm="usher", error="invalid_token""#

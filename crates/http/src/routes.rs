@@ -14,6 +14,7 @@ pub const ALL: &[Endpoint] = &[
     AUTH_REGISTER,
     AUTH_VERIFY_EMAIL,
     AUTH_RESEND,
+    AUTH_REAUTHENTICATE,
     AUTH_PASSWORD,
     AUTH_PASSWORD_FORGOT,
     AUTH_PASSWORD_RESET,
@@ -62,6 +63,11 @@ endpoint!(
     accounts::verify_email
 );
 endpoint!(AUTH_RESEND, "/api/auth/resend", accounts::resend);
+endpoint!(
+    AUTH_REAUTHENTICATE,
+    "/api/auth/reauthenticate",
+    reauthenticate::reauthenticate
+);
 endpoint!(AUTH_PASSWORD, "/api/auth/password", passwords::own);
 endpoint!(
     AUTH_PASSWORD_FORGOT,

@@ -147,6 +147,10 @@ impl Stage {
                     json!({ "newEmail": "new@example.org", "currentPassword": "a wrong one" });
                 (client.post(path, &admin, &form).await, 403)
             }
+            path @ "/api/auth/reauthenticate" => {
+                let form = json!({ "password": PASSWORD });
+                (client.post(path, &admin, &form).await, 200)
+            }
             // A session that is there could be ended only once.
             "/api/me/sessions/{session_id}" => {
                 let path = format!("/api/me/sessions/{}", Uuid::max());

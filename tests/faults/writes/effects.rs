@@ -27,6 +27,9 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Verify => {
             "select count(*) from users where email = $1 and email_verified_at is not null"
         }
+        Write::Reauthenticate => {
+            "select count(*) from sessions join users on users.id = user_id where email = $1 and authenticated_at is not null"
+        }
         Write::Reset | Write::ChangePassword => {
             "select count(*) from users where email = $1 and password_changed_at is not null"
         }

@@ -6,7 +6,7 @@ use usher_core::{
     Config,
     tokens::{Principal, Tokens},
 };
-use usher_domain::{Clock, SessionId, UserId};
+use usher_domain::{Clock, Method, Proof, SessionId, UserId};
 
 use super::{report::Report, variables};
 use crate::{
@@ -91,7 +91,7 @@ fn check_signature(report: &mut Report, now: OffsetDateTime) -> Result<()> {
         user: UserId::new(1),
         session: SessionId::parse(SESSION)?,
     };
-    let token = tokens.issue(principal, now, now)?;
+    let token = tokens.issue(principal, &Proof::by(Method::Password, now), now)?;
     if tokens
         .verify(&token)
         .is_some_and(|presented| presented.principal == principal)
