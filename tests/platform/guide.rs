@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path, process::Command, sync::Arc};
 
-use axum::{Json, Router, extract::State, routing::get};
-use serde_json::{Value, json};
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use http::header;
+use serde_json::json;
 use tokio::net::TcpListener;
 use usher_tests::{
     MailService, TestApp,
@@ -70,11 +71,12 @@ pub(crate) async fn follow_on_functions(output: &Path) {
 }
 
 /// Shows the mails of a service as a developer's instance does.
-async fn show(State(service): State<Arc<MailService>>) -> Json<Value> {
+async fn show(State(service): State<Arc<MailService>>) -> impl IntoResponse {
     let mut requests = service.requests();
     requests.reverse();
     let mails: Vec<_> = requests.into_iter().map(|(_, mail)| mail).collect();
-    Json(json!({ "data": mails }))
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, json!({ "data": mails }).to_string())
 }
 
 async fn follow(origin: String, mails: String) {

@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 17] = [
+const KNOWN: [Known; 18] = [
     needed("DATABASE_URL", false),
     optional(
         "DATABASE_REPLICA_URL",
