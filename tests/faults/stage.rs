@@ -24,7 +24,10 @@ use usher_core::{
 };
 use usher_devdb::{Binaries, Cluster, Options};
 use usher_domain::{Clock, Method, Proof, SessionId, UserId};
-use usher_tests::{Person, database, processes::Plain};
+use usher_tests::{
+    Person, database,
+    processes::{Plain, process::LIMITS},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -222,6 +225,7 @@ impl Stage {
             ("USHER_SECRET", self.secret.clone()),
             ("USHER_ISSUER", ISSUER.to_owned()),
             ("USHER_SIGN_UP", "open".to_owned()),
+            ("USHER_LIMITS", LIMITS.to_owned()),
         ]
     }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// Returns how many codes are tried; `USHER_LIMIT_CODES=10000` is the long form.
+#[expect(clippy::disallowed_methods, reason = "the one setting of a test")]
 fn codes() -> usize {
     let text = env::var("USHER_LIMIT_CODES").ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(60)

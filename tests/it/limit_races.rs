@@ -14,6 +14,7 @@ use crate::limits::{MEMBER, WRONG};
 const SIXTEEN: usize = 16;
 
 /// Returns how often sixteen race; `USHER_LIMIT_RACES=1000` is the long form.
+#[expect(clippy::disallowed_methods, reason = "the one setting of a test")]
 fn rounds() -> usize {
     let text = env::var("USHER_LIMIT_RACES").ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(3)

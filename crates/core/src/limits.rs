@@ -128,8 +128,14 @@ pub(crate) fn forgiven(keys: usize) -> String {
     format!(
         "forgiven as (
           delete from credential_tries
-          using change
-          where key = any (${keys})
+          where exists (select from change)
+            and key in (
+              select key
+              from credential_tries
+              where key = any (${keys})
+              order by array_position(${keys}, key)
+              for update
+            )
         )"
     )
 }
@@ -143,14 +149,14 @@ pub async fn record(
 ) -> Result<()> {
     let event = Event::new(Action::Limited, Entity::User)
         .with_payload(serde_json::json!({ "limit": refusal.limit }));
-    let change = "change as (
+    let entry = "change as (
           select coalesce($1, (select id from users where email = $2 and deleted_at is null)) as entity_id
         )";
     let user = charge.user.map(UserId::get);
     let email = charge.account.as_ref().map(Email::as_str);
     let parameters: &[Parameter<'_>] = &[(&user, Type::INT8), (&email, Type::TEXT)];
     connection
-        .change("record limit", author, &event, change, parameters)
+        .change("record limit", author, &event, entry, parameters)
         .await?;
     Ok(())
 }

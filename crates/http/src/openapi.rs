@@ -147,21 +147,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
                 "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
             })
         });
-        match status.as_str() {
-            "401" => describe_header(
-                response,
-                "WWW-Authenticate",
-                "Asks for a bearer token (RFC 6750), or for a newer proof (RFC 9470).",
-            ),
-            "429" => {
-                for (name, meaning) in limits::HEADERS {
-                    describe_header(response, name, meaning);
-                }
-                describe_header(response, "Retry-After", "In how many seconds to try again.");
-            }
-            "503" => describe_header(response, "Retry-After", "In how many seconds to try again."),
-            _ => {}
-        }
+        describe_headers(response, &status);
         let before = response["description"].as_str().unwrap_or_default();
         let separator = if before.is_empty() { "" } else { "\n" };
         response["description"] = json!(format!("{before}{separator}{meaning}"));
@@ -174,6 +160,25 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         );
     }
     Value::Object(responses)
+}
+
+/// Describes what goes with the status of a problem.
+fn describe_headers(response: &mut Value, status: &str) {
+    match status {
+        "401" => describe_header(
+            response,
+            "WWW-Authenticate",
+            "Asks for a bearer token (RFC 6750), or for a newer proof (RFC 9470).",
+        ),
+        "429" => {
+            for (name, meaning) in limits::HEADERS {
+                describe_header(response, name, meaning);
+            }
+            describe_header(response, "Retry-After", "In how many seconds to try again.");
+        }
+        "503" => describe_header(response, "Retry-After", "In how many seconds to try again."),
+        _ => {}
+    }
 }
 
 fn describe_header(response: &mut Value, name: &str, meaning: &str) {

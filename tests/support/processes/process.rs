@@ -103,6 +103,10 @@ impl Drop for Process {
     }
 }
 
+/// Limits that count as always, and are not reached by what comes from one address all day.
+pub const LIMITS: &str = "login-address=1000000/1,refresh-address=1000000/1,register-address=1000000/1,mail-address=1000000/1,\
+    secret-address=1000000/1,everybody=1000000/1,mail-recipient=1000000/1,login-pair=100,login-account=100,code=100";
+
 /// Returns the environment of an instance on a database.
 pub fn settings(database_url: &str) -> Vec<(&'static str, String)> {
     vec![
@@ -112,6 +116,7 @@ pub fn settings(database_url: &str) -> Vec<(&'static str, String)> {
         ("USHER_ISSUER", "https://id.example.com".to_owned()),
         ("CRON_SECRET", CRON_SECRET.to_owned()),
         ("USHER_SIGN_UP", "open".to_owned()),
+        ("USHER_LIMITS", LIMITS.to_owned()),
     ]
 }
 

@@ -24,12 +24,11 @@ pub(super) fn counting(items: &[Item], has_device: bool) -> String {
             })
             .collect();
         match item.condition {
-            Condition::Always => {}
             Condition::KnownDevice => conditions.push("(select is_known from device)".to_owned()),
             Condition::UnknownDevice if has_device => {
                 conditions.push("not (select is_known from device)".to_owned());
             }
-            Condition::UnknownDevice => {}
+            Condition::UnknownDevice | Condition::Always => {}
         }
         let condition = if conditions.is_empty() {
             String::new()

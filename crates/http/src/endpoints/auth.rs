@@ -10,13 +10,13 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 use schemars::JsonSchema;
 use usher_core::{
     Author, Connection,
-    limits::{self, Rate, device_token},
+    limits::{self, Charge, Rate, device_token},
     refresh::RefreshToken,
     sessions::{self, LoginFailure, Rotation, Session, SignIn},
     tokens::{self, Presented},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Clock, Email, Method, Methods, PasswordAttempt};
+use usher_domain::{Action, Clock, Email, Method, Methods, Origin, PasswordAttempt};
 
 use super::users::UserView;
 use crate::{
@@ -126,21 +126,7 @@ async fn sign_in(
         origin.ip,
         login.device_token.as_deref(),
     );
-    let find = |connection: Arc<Connection>| {
-        let charge = &charge;
-        async move {
-            let (refusal, found) = tokio::join!(
-                limits::count(&connection, charge),
-                users::find_credentials(&connection, email)
-            );
-            let (refusal, found) = (refusal?, found?);
-            Ok((connection, refusal, found))
-        }
-    };
-    let (connection, refusal, found) = app.database.read(find).await?;
-    let author = Author::nobody(&origin);
-    app.admit(&connection, author, &charge, refusal).await?;
-    drop(connection);
+    let found = find(&app, &origin, &charge, email).await?;
     let (user, stored, must_verify, is_leaving) = match found {
         Some(Credentials {
             user,
@@ -163,12 +149,10 @@ async fn sign_in(
                 attempt: attempt.as_ref(),
                 methods: &Methods::one(Method::Password),
             };
-            let (session, forgiven) = tokio::join!(
-                sessions::start(&connection, &origin, &app.secret, sign_in),
-                limits::forgive(&connection, &charge)
-            );
-            if let Some(session) = session? {
-                forgiven?;
+            let started = sessions::start(&connection, &origin, &app.secret, sign_in);
+            let forgiven = limits::forgive(&connection, &charge);
+            let (session, forgiven) = tokio::join!(started, forgiven);
+            if let (Some(session), ()) = (session?, forgiven?) {
                 return show(&app, &session);
             }
             if rehashed.is_some() {
@@ -190,20 +174,36 @@ async fn sign_in(
         (Some(_), _) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
         (None, _) => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
     };
-    let forgive = async {
-        match verdict.is_right {
-            true => limits::forgive(&connection, &charge).await,
-            false => Ok(()),
-        }
-    };
     let user = user.map(|user| user.id);
-    let (recorded, forgiven) = tokio::join!(
-        sessions::record_failure(&connection, &origin, user, failure),
-        forgive
-    );
-    recorded?;
-    forgiven?;
+    let record = sessions::record_failure(&connection, &origin, user, failure);
+    if verdict.is_right {
+        let (recorded, forgiven) = tokio::join!(record, limits::forgive(&connection, &charge));
+        recorded.and(forgiven)?;
+    } else {
+        record.await?;
+    }
     Err(code.into())
+}
+
+/// Counts a try to sign in, and returns whose account it is, in the same round trip.
+async fn find(
+    app: &App,
+    origin: &Origin,
+    charge: &Charge,
+    email: &Email,
+) -> Result<Option<Credentials>, Problem> {
+    let find = |connection: Arc<Connection>| async move {
+        let (refusal, found) = tokio::join!(
+            limits::count(&connection, charge),
+            users::find_credentials(&connection, email)
+        );
+        let (refusal, found) = (refusal?, found?);
+        Ok((connection, refusal, found))
+    };
+    let (connection, refusal, found) = app.database.read(find).await?;
+    app.admit(&connection, Author::nobody(origin), charge, refusal)
+        .await?;
+    Ok(found)
 }
 
 /// POST /api/auth/refresh, anyone with a refresh token, REFRESH or `REFRESH_REUSE`.
