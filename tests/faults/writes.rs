@@ -15,10 +15,10 @@ use crate::{
 mod effects;
 mod scene;
 
-use scene::{email_change, mailed, move_in, newest_session};
+use scene::{email_change, invitation, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 23] = [
+pub(crate) const ALL: [Write; 27] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -42,6 +42,10 @@ pub(crate) const ALL: [Write; 23] = [
     Write::Leave,
     Write::Restore,
     Write::Reauthenticate,
+    Write::Invite,
+    Write::ResendInvitation,
+    Write::Revoke,
+    Write::Accept,
 ];
 
 /// An operation that writes.
@@ -70,6 +74,10 @@ pub(crate) enum Write {
     Leave,
     Restore,
     Reauthenticate,
+    Invite,
+    ResendInvitation,
+    Revoke,
+    Accept,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -121,19 +129,24 @@ impl Write {
             Self::Leave => ("DELETE", "/api/me"),
             Self::Restore => ("POST", "/api/auth/restore"),
             Self::Reauthenticate => ("POST", "/api/auth/reauthenticate"),
+            Self::Invite => ("POST", "/api/invitations"),
+            Self::ResendInvitation => ("POST", "/api/invitations/{invitation_id}/resend"),
+            Self::Revoke => ("DELETE", "/api/invitations/{invitation_id}"),
+            Self::Accept => ("POST", "/api/auth/invitation"),
         }
     }
 
     /// Returns the status of success.
     fn status(self) -> u16 {
         match self {
-            Self::Create => 201,
+            Self::Create | Self::Invite => 201,
             Self::Register | Self::Resend | Self::Forget | Self::AskEmail => 202,
             Self::Change
             | Self::Grant
             | Self::ChangeOwn
             | Self::SignIn
             | Self::Refresh
+            | Self::ResendInvitation
             | Self::Reauthenticate => 200,
             _ => 204,
         }
@@ -148,7 +161,15 @@ impl Write {
         id: &str,
     ) -> Prepared {
         let email = format!("{id}@example.com");
-        let user = if matches!(self, Self::Create | Self::Register) {
+        let user = if matches!(
+            self,
+            Self::Create
+                | Self::Register
+                | Self::Invite
+                | Self::ResendInvitation
+                | Self::Revoke
+                | Self::Accept
+        ) {
             0
         } else {
             move_in(client, &email).await
@@ -184,6 +205,8 @@ impl Write {
             Self::ConfirmEmail => email_change(client, user, id, "new").await,
             Self::CancelEmail => email_change(client, user, id, "cancel").await,
             Self::Restore => scene::deletion(client, user, id).await,
+            Self::ResendInvitation | Self::Revoke => invitation(client, &email, id).await.0,
+            Self::Accept => invitation(client, &email, id).await.1,
             _ => String::new(),
         };
         let scene = Scene {
@@ -259,6 +282,20 @@ impl Write {
             Self::Reauthenticate => {
                 let form = json!({ "password": PASSWORD });
                 Ask::post("/api/auth/reauthenticate", form).with_token(own)
+            }
+            Self::Invite => {
+                Ask::post("/api/invitations", json!({ "email": email })).with_token(&scene.admin)
+            }
+            Self::ResendInvitation => {
+                Ask::post(&format!("/api/invitations/{token}/resend"), Value::Null)
+                    .with_token(&scene.admin)
+            }
+            Self::Revoke => {
+                Ask::delete(&format!("/api/invitations/{token}")).with_token(&scene.admin)
+            }
+            Self::Accept => {
+                let form = json!({ "token": token, "name": id, "password": PASSWORD });
+                Ask::post("/api/auth/invitation", form)
             }
         }
     }

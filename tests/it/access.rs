@@ -20,6 +20,7 @@ const METHODS: [Method; 5] = [
 async fn call(caller: &Caller, method: &Method, path: &str) -> u16 {
     let path = path
         .replace("{user_id}", "4")
+        .replace("{invitation_id}", "1")
         .replace("{session_id}", &Person::Member.session().to_string());
     match *method {
         Method::GET | Method::DELETE => caller.request_without_body(method, &path).await.status(),
@@ -150,6 +151,7 @@ fn only_these_operations_are_open_to_anybody() {
         // The token of a mail says whose address it is about.
         "POST /api/auth/email/cancel",
         "POST /api/auth/email/confirm",
+        "POST /api/auth/invitation",
         "POST /api/auth/login",
         "POST /api/auth/logout",
         // Who has no account, or lost the way into it, has nothing else to show than a mail.

@@ -9,7 +9,7 @@ use usher_tests::{Answer, CRON_SECRET, PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{NEW, newest_token, register},
-    deletion, email_changes,
+    deletion, email_changes, invitations,
 };
 
 /// One success for every operation that says it is audited.
@@ -72,6 +72,22 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
         ("POST", "/api/auth/reauthenticate") => {
             t.member().post(path, json!({ "password": PASSWORD })).await
         }
+        ("POST", "/api/invitations") => {
+            invitations::invite(&admin, invitations::NEW, &["user"]).await
+        }
+        ("DELETE", "/api/invitations/{invitation_id}") => {
+            let (id, _) = invitations::invited(t, invitations::NEW, &["user"]).await;
+            admin.delete(&format!("/api/invitations/{id}")).await
+        }
+        ("POST", "/api/invitations/{invitation_id}/resend") => {
+            let (id, _) = invitations::invited(t, invitations::NEW, &["user"]).await;
+            let path = format!("/api/invitations/{id}/resend");
+            admin.request_without_body(method, &path).await
+        }
+        ("POST", "/api/auth/invitation") => {
+            let (_, token) = invitations::invited(t, invitations::NEW, &["user"]).await;
+            invitations::accept(t, &token).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });
@@ -106,6 +122,9 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
 fn payload(method: &Method, path: &str) -> Option<Value> {
     let member = json!({ "name": "member", "email": "member@example.com", "roles": ["user"], "isActive": true, "avatarUrl": null });
     match (method.as_str(), path) {
+        ("POST", "/api/invitations") => {
+            Some(json!({ "after": { "name": null, "email": invitations::NEW, "roles": ["user"] } }))
+        }
         ("GET", "/api/me/export") => Some(json!({ "read": "export" })),
         ("DELETE", "/api/me") => Some(json!({ "days": 30 })),
         ("PATCH", "/api/me") => {

@@ -5,10 +5,6 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
 
-use crate::{
-    accounts::{NEW, newest_token, register},
-    deletion, email_changes,
-};
 use http::Method;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
@@ -16,6 +12,10 @@ use usher_migrate::{DeployOptions, Migrations};
 use usher_tests::{
     CRON_SECRET, PASSWORD, Person, TestApp, connect, database, query_log, repository,
 };
+
+mod own;
+
+use own::recover;
 
 /// Names a folder with `migrations` and `contract.sql` of the release before.
 const PREVIOUS: &str = "USHER_PREVIOUS_RELEASE";
@@ -173,70 +173,6 @@ async fn visit_everything(t: &TestApp) {
     recover(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
     t.scheduler().get("/api/cron/maintain").await.expect(200);
-}
-
-/// Registers, verifies and resets, with what fails on the way, and lets mails be sent, put off and given up.
-async fn recover(t: &TestApp) {
-    register(t, NEW).await.expect(202);
-    let post = async |path: &str, form| t.anonymous().post(path, form).await;
-    let (resend, verify) = ("/api/auth/resend", "/api/auth/verify-email");
-    post(resend, json!({ "email": NEW })).await.expect(202);
-    let wrong = json!({ "email": NEW, "code": "nonsense" });
-    post(verify, wrong).await.problem(400);
-    let right = json!({ "token": newest_token(t).await });
-    post(verify, right).await.expect(204);
-    let forgot = json!({ "email": NEW });
-    post("/api/auth/password/forgot", forgot).await.expect(202);
-    let chosen = json!({ "token": newest_token(t).await, "password": "quite another password" });
-    post("/api/auth/password/reset", chosen).await.expect(204);
-    let session = t.anonymous().sign_in(NEW, "quite another password").await;
-    let session = session.expect(200);
-    let own = t
-        .anonymous()
-        .with_token(session["accessToken"].as_str().unwrap());
-    let form = json!({ "currentPassword": "quite another password", "newPassword": PASSWORD });
-    let path = "/api/auth/password";
-    own.post(path, form.clone()).await.expect(204);
-    own.post(path, form).await.problem(403);
-    move_away(t, "away@example.com").await;
-    leave_and_return(t).await;
-    t.scheduler().get("/api/cron/mails").await.expect(200);
-    for age in ["0 hours", "25 hours"] {
-        // What was sealed with another secret cannot be sent.
-        t.execute(&format!(
-            "insert into mails (sealed, created_at) values (decode(repeat('00', 64), 'hex'), now() - interval '{age}')"
-        ))
-        .await;
-        t.scheduler().get("/api/cron/mails").await.expect(200);
-    }
-}
-
-/// Changes the address of a member, with what fails on the way, and cancels another change.
-async fn move_away(t: &TestApp, email: &str) {
-    let post = async |path: &str, token: &str| {
-        let form = json!({ "token": token });
-        t.anonymous().post(path, form).await
-    };
-    let (confirm, cancel) = ("/api/auth/email/confirm", "/api/auth/email/cancel");
-    let links = email_changes::links(t, "nowhere@example.com").await;
-    post(cancel, &links.cancel).await.expect(204);
-    post(cancel, &links.cancel).await.problem(400);
-    let links = email_changes::links(t, email).await;
-    post(confirm, &links.old).await.expect(204);
-    post(confirm, &links.new).await.expect(204);
-    let links = email_changes::links_of(t, Person::Member, email, "member@example.com").await;
-    post(confirm, &links.new).await.expect(204);
-    post(confirm, &links.old).await.expect(204);
-}
-
-/// Takes what is held about a member, deletes the account and restores it, and has another one removed.
-async fn leave_and_return(t: &TestApp) {
-    t.member().get("/api/me/export").await.expect(200);
-    let token = deletion::restore_token(t).await;
-    let form = json!({ "token": token });
-    let path = "/api/auth/restore";
-    t.anonymous().post(path, form.clone()).await.expect(204);
-    t.anonymous().post(path, form).await.problem(400);
 }
 
 /// Calls what takes a key with one, and again.

@@ -25,6 +25,8 @@ mod forms;
 mod health;
 mod hostile;
 mod idempotency;
+mod invitation_attacks;
+mod invitations;
 mod key_rotation;
 mod layout;
 mod limit_attacks;

@@ -13,7 +13,7 @@ use usher_tests::{Answer, PASSWORD, Person, TestApp, Wire, repository};
 use crate::{
     access::bless,
     accounts::{NEW, newest_token, register},
-    deletion, email_changes,
+    deletion, email_changes, invitations,
 };
 
 const FILE: &str = "docs/performance.md";
@@ -89,6 +89,18 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
         ("POST", "/api/auth/reauthenticate") => {
             admin.post(path, json!({ "password": PASSWORD })).await
         }
+        ("POST", "/api/invitations") => {
+            invitations::invite(&admin, "bob@example.com", &["user"]).await
+        }
+        ("DELETE", "/api/invitations/{invitation_id}") => admin.delete("/api/invitations/1").await,
+        ("POST", "/api/invitations/{invitation_id}/resend") => {
+            let path = "/api/invitations/1/resend";
+            admin.request_without_body(method, path).await
+        }
+        ("POST", "/api/auth/invitation") => {
+            let form = json!({ "token": session["mailed"], "name": "Ada", "password": PASSWORD });
+            anonymous.post(path, form).await
+        }
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
@@ -121,6 +133,12 @@ async fn mailed(t: &TestApp, path: &str) -> Option<String> {
             return Some(links.old);
         }
         "/api/auth/restore" => return Some(deletion::restore_token(t).await),
+        "/api/auth/invitation"
+        | "/api/invitations/{invitation_id}"
+        | "/api/invitations/{invitation_id}/resend" => {
+            let (_, token) = invitations::invited(t, NEW, &["user"]).await;
+            return Some(token);
+        }
         "/api/auth/email/cancel" => {
             let links = email_changes::links(t, "new@example.com").await;
             return Some(links.cancel);

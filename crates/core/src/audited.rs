@@ -8,7 +8,7 @@ use tokio_postgres::{
     Row,
     types::{ToSql, Type},
 };
-use usher_domain::{ConsistencyToken, Event, Origin, RoleSet, SessionId, UserId};
+use usher_domain::{ConsistencyToken, Entity, Event, Origin, RoleSet, SessionId, UserId};
 
 use crate::{
     Attempt, Connection, Constraint, Error, Result,
@@ -113,11 +113,12 @@ impl<'a> Author<'a> {
 }
 
 /// The tables that are written without an entry.
-const UNAUDITED: [&str; 6] = [
+const UNAUDITED: [&str; 7] = [
     "mails",
     "one_time_secrets",
     "email_changes",
     "account_deletions",
+    "invitations",
     "request_rates",
     "credential_tries",
 ];
@@ -227,6 +228,7 @@ impl Connection {
         let sealed = author.mail.map(Mail::sealed).unwrap_or_default();
         if !sealed.is_empty() {
             more.mail = Some((parameters.len() + 1, sealed.len()));
+            more.is_of_user = event.entity == Entity::User;
         }
         parameters.extend(
             sealed
@@ -246,8 +248,8 @@ impl Connection {
         Ok(rows.into_iter().next())
     }
 
-    /// Runs a statement on what is left to do of changes that have their entries: the mails, the one-time secrets and what
-    /// accounts waited for; and on what is counted for the limits.
+    /// Runs a statement on what is left to do of changes that have their entries: the mails, the one-time secrets, the invitations
+    /// and what accounts waited for; and on what is counted for the limits.
     ///
     /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
     /// code, or the end of a secret. A request is counted before anybody knows what it is, and what it turns out to be has its

@@ -18,6 +18,7 @@ mod database_url;
 mod error;
 pub mod health;
 mod idempotency;
+pub mod invitations;
 mod key_list;
 pub mod limits;
 mod mail_options;

@@ -21,7 +21,8 @@ pub(crate) const USER_COLUMNS: &str = "
   users.created_at,
   users.updated_at";
 
-/// The columns that changes return, as they are read out of what was stored of one: those of a user and of a session.
+/// The columns that changes return, as they are read out of what was stored of one: those of a user, an
+/// invitation and a session.
 pub(crate) const OUTCOME_COLUMNS: &str = "
           id bigint,
           name text,
@@ -32,6 +33,9 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           version bigint,
           created_at timestamptz,
           updated_at timestamptz,
+          state text,
+          invited_by bigint,
+          expires_at timestamptz,
           session_id uuid,
           authenticated_at timestamptz,
           methods text[],

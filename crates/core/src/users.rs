@@ -248,7 +248,7 @@ pub async fn delete(connection: &Connection, author: Author<'_>, before: &User) 
 }
 
 /// Nobody gives away more than they hold: the condition is part of the change, so no later demotion slips between.
-fn grant_guard(roles: &str, permissions: &str) -> String {
+pub(crate) fn grant_guard(roles: &str, permissions: &str) -> String {
     format!(
         "not exists (
             select
@@ -260,6 +260,7 @@ fn grant_guard(roles: &str, permissions: &str) -> String {
     )
 }
 
-fn spellings(permissions: &Permissions) -> Vec<&'static str> {
+/// Returns permissions as the database spells them.
+pub(crate) fn spellings(permissions: &Permissions) -> Vec<&'static str> {
     permissions.iter().map(Permission::as_str).collect()
 }

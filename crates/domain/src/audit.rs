@@ -72,6 +72,10 @@ names! {
         Restore = "RESTORE",
         /// Somebody who is signed in proved again who they are.
         Reauthenticate = "REAUTHENTICATE",
+        /// An invitation was mailed once more, with another link.
+        InvitationResend = "INVITATION_RESEND",
+        /// Somebody made the account of an invitation.
+        InvitationAccept = "INVITATION_ACCEPT",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.
@@ -98,6 +102,8 @@ names! {
     Entity {
         /// A user.
         User = "User",
+        /// An invitation.
+        Invitation = "Invitation",
         /// The audit log as a whole.
         AuditLog = "AuditLog",
         /// The database as a whole.

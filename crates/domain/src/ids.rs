@@ -47,6 +47,10 @@ numeric_id!(
     UserId
 );
 numeric_id!(
+    /// Names an invitation.
+    InvitationId
+);
+numeric_id!(
     /// Names an entry of the audit log.
     EventId
 );

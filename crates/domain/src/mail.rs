@@ -30,11 +30,13 @@ pub enum Template {
     AccountDeletion,
     /// The deletion of the account was undone.
     AccountRestored,
+    /// Somebody is invited to make an account.
+    Invitation,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -46,6 +48,7 @@ impl Template {
         Self::EmailChanged,
         Self::AccountDeletion,
         Self::AccountRestored,
+        Self::Invitation,
     ];
 
     /// Returns the name that its files begin with.
@@ -62,6 +65,7 @@ impl Template {
             Self::EmailChanged => "email-changed",
             Self::AccountDeletion => "account-deletion",
             Self::AccountRestored => "account-restored",
+            Self::Invitation => "invitation",
         }
     }
 
@@ -69,7 +73,7 @@ impl Template {
     pub fn values(self) -> &'static [&'static str] {
         match self {
             Self::VerifyEmail => &["link", "code"],
-            Self::ResetPassword | Self::ConfirmNewEmail => &["link"],
+            Self::ResetPassword | Self::ConfirmNewEmail | Self::Invitation => &["link"],
             Self::ConfirmEmailChange => &["link", "cancel", "address"],
             Self::EmailChanged => &["old", "address"],
             Self::AccountDeletion => &["link", "days"],

@@ -57,6 +57,12 @@ macro_rules! permissions {
 permissions! {
     /// Reads the audit log.
     AuditRead = "audit:read",
+    /// Invites people to make an account, and sends invitations again.
+    InvitationsCreate = "invitations:create",
+    /// Takes invitations back.
+    InvitationsDelete = "invitations:delete",
+    /// Reads invitations.
+    InvitationsRead = "invitations:read",
     /// Gives roles to users and takes them away.
     RolesGrant = "roles:grant",
     /// Reads the roles there are, and who holds which.

@@ -73,6 +73,7 @@ impl JsonSchema for Timestamp {
     }
 }
 
+const LOCATION: (&str, &str) = ("Location", "The path of what was created.");
 const ETAG: (&str, &str) = ("ETag", "The version, for `If-Match`.");
 
 /// One thing, shown with its version when it has one.
@@ -130,14 +131,14 @@ impl<V: View> Answer for Shown<V> {
 #[derive(Debug)]
 pub(crate) struct Created<V> {
     pub(crate) view: V,
-    pub(crate) version: i64,
+    pub(crate) version: Option<i64>,
     pub(crate) location: String,
 }
 
 impl<V: View> IntoResponse for Created<V> {
     fn into_response(self) -> Response {
         let mut response = render(StatusCode::CREATED, &self.view, None);
-        add_version(&mut response, Some(self.version));
+        add_version(&mut response, self.version);
         if let Ok(location) = HeaderValue::try_from(self.location) {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -151,7 +152,11 @@ impl<V: View> Answer for Created<V> {
             status: 201,
             meaning: "Created.",
             schema: Some(schemars::SchemaGenerator::subschema_for::<V>),
-            headers: &[("Location", "The path of what was created."), ETAG],
+            headers: if V::FIELDS.contains(&"version") {
+                &[LOCATION, ETAG]
+            } else {
+                &[LOCATION]
+            },
         });
     }
 }

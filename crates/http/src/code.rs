@@ -103,12 +103,18 @@ codes! {
     SessionNotFound = NOT_FOUND, "session-not-found",
         "There is no such session of yours, or it is over.",
         "/api/me/sessions lists those that are alive.";
+    InvitationNotFound = NOT_FOUND, "invitation-not-found",
+        "There is no such invitation that is open.",
+        "/api/invitations lists them; one that was accepted or taken back is over.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
         "The path does not know this method.",
         "Use one of the methods in the header `Allow`.";
     EmailTaken = CONFLICT, "email-taken",
         "Another user has the e-mail address.",
         "Use another address, or change the user who has it.";
+    InvitationExists = CONFLICT, "invitation-exists",
+        "The address is invited already.",
+        "Send that invitation again, or take it back first.";
     LastAdmin = CONFLICT, "last-admin",
         "The last active admin must stay one.",
         "Make somebody else an active admin first.";

@@ -8,6 +8,7 @@ pub(crate) mod deletion;
 pub(crate) mod email_changes;
 pub(crate) mod export;
 pub(crate) mod health;
+pub(crate) mod invitations;
 pub(crate) mod me;
 pub(crate) mod passwords;
 pub(crate) mod reauthenticate;

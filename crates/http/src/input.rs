@@ -17,7 +17,7 @@ mod value;
 pub(crate) use body::OptionalBody;
 pub(crate) use cursor::open_cursor;
 pub(crate) use form::{Form, Member, Source, form};
-pub(crate) use path::{SessionPath, user_id};
+pub(crate) use path::{InvitationPath, SessionPath, user_id};
 pub use precondition::IfMatch;
 pub(crate) use query::{Nothing, Query};
 pub(crate) use repeatable::{Key, Repeatable, has_key};

@@ -21,6 +21,7 @@ pub const ALL: &[Endpoint] = &[
     AUTH_EMAIL_CONFIRM,
     AUTH_EMAIL_CANCEL,
     AUTH_RESTORE,
+    AUTH_INVITATION,
     ME,
     ME_EMAIL,
     ME_EXPORT,
@@ -31,6 +32,9 @@ pub const ALL: &[Endpoint] = &[
     USER,
     USER_ROLES,
     USER_SESSIONS,
+    INVITATIONS,
+    INVITATION,
+    INVITATION_RESEND,
     ROLES,
     AUDIT_LOGS,
     CRON_MAINTAIN,
@@ -90,6 +94,11 @@ endpoint!(
     email_changes::cancel
 );
 endpoint!(AUTH_RESTORE, "/api/auth/restore", deletion::restore);
+endpoint!(
+    AUTH_INVITATION,
+    "/api/auth/invitation",
+    invitations::acceptance
+);
 endpoint!(ME, "/api/me", me::profile);
 endpoint!(ME_EXPORT, "/api/me/export", export::export);
 endpoint!(ME_EMAIL, "/api/me/email", email_changes::own);
@@ -107,6 +116,17 @@ endpoint!(
     USER_SESSIONS,
     "/api/users/{user_id}/sessions",
     sessions::of_user
+);
+endpoint!(INVITATIONS, "/api/invitations", invitations::collection);
+endpoint!(
+    INVITATION,
+    "/api/invitations/{invitation_id}",
+    invitations::single
+);
+endpoint!(
+    INVITATION_RESEND,
+    "/api/invitations/{invitation_id}/resend",
+    invitations::resend
 );
 endpoint!(ROLES, "/api/roles", roles::collection);
 endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);

@@ -136,7 +136,8 @@ impl Stage {
             | "/api/auth/password/reset"
             | "/api/auth/email/confirm"
             | "/api/auth/email/cancel"
-            | "/api/auth/restore") => (client.post(path, "", &guess(path)).await, 400),
+            | "/api/auth/restore"
+            | "/api/auth/invitation") => (client.post(path, "", &guess(path)).await, 400),
             // A password that is right could be changed only once.
             path @ "/api/auth/password" => {
                 let form = json!({ "currentPassword": "a wrong one", "newPassword": PASSWORD });
@@ -155,6 +156,14 @@ impl Stage {
             "/api/me/sessions/{session_id}" => {
                 let path = format!("/api/me/sessions/{}", Uuid::max());
                 (client.delete(&path, &admin).await, 404)
+            }
+            // An invitation that is there could be accepted or revoked only once.
+            "/api/invitations/{invitation_id}" => {
+                (client.delete("/api/invitations/999", &admin).await, 404)
+            }
+            "/api/invitations/{invitation_id}/resend" => {
+                let path = "/api/invitations/999/resend";
+                (client.post(path, &admin, &json!({})).await, 404)
             }
             path if path.starts_with("/api/cron/") => (client.get(path, CRON_SECRET).await, 200),
             path => {
@@ -179,7 +188,7 @@ impl Stage {
 /// Returns a secret that nobody was sent, in the form of what is asked.
 fn guess(path: &str) -> Value {
     let token = "A".repeat(43);
-    if path == "/api/auth/password/reset" {
+    if ["/api/auth/password/reset", "/api/auth/invitation"].contains(&path) {
         json!({ "token": token, "password": PASSWORD })
     } else {
         json!({ "token": token })

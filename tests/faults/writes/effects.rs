@@ -33,6 +33,16 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Reset | Write::ChangePassword => {
             "select count(*) from users where email = $1 and password_changed_at is not null"
         }
+        Write::Invite => "select count(*) from invitations where email = $1",
+        Write::ResendInvitation => {
+            "select count(*) from invitations where email = $1 and expires_at > now() + interval '6 days'"
+        }
+        Write::Revoke => {
+            "select count(*) from invitations where email = $1 and revoked_at is not null"
+        }
+        Write::Accept => {
+            "select count(*) from invitations join users using (email) where email = $1 and accepted_at is not null"
+        }
         Write::AskEmail => "select count(*) from email_changes where old_email = $1",
         Write::ConfirmEmail => {
             "select count(*) from email_changes where old_email = $1 and new_confirmed_at is not null"

@@ -54,3 +54,14 @@ pub(super) async fn deletion(client: &Client, user: i64, id: &str) -> String {
     let row = client.query_one(statement, &[&user, &id]).await;
     row.unwrap().get(0)
 }
+
+/// Lets an address be invited, and returns the id of the invitation and its token.
+pub(super) async fn invitation(client: &Client, email: &str, id: &str) -> (String, String) {
+    let statement = "insert into invitations (email, roles, invited_by, token_hash, expires_at)
+        values ($1, '{user}', 1, sha256(sha256(convert_to('invitation' || $2, 'UTF8'))), now() + interval '1 day')
+        returning
+          id::text,
+          translate(encode(sha256(convert_to('invitation' || $2, 'UTF8')), 'base64'), '+/=', '-_')";
+    let row = client.query_one(statement, &[&email, &id]).await.unwrap();
+    (row.get(0), row.get(1))
+}

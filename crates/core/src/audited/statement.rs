@@ -11,6 +11,8 @@ pub(super) struct Tail {
     pub(super) checked: Option<usize>,
     /// The first sealed mail, and how many there are.
     pub(super) mail: Option<(usize, usize)>,
+    /// Whether the mail is about the user that the change returns.
+    pub(super) is_of_user: bool,
     /// The sealed mail that goes out beside.
     pub(super) beside: Option<usize>,
 }
@@ -35,7 +37,7 @@ pub(super) fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> St
     let remembered = more.request.map_or_else(String::new, remembered);
     let mail = more
         .mail
-        .map_or_else(String::new, |letters| mail(letters, more.beside));
+        .map_or_else(String::new, |letters| mail(letters, more));
     let checked = more.checked.map_or_else(String::new, |checked| {
         format!(
             "
@@ -92,18 +94,23 @@ fn remembered(request: usize) -> String {
 }
 
 /// Writes what puts a mail into the outbox; where there are two, the column `is_usual` of the change chooses.
-fn mail((first, count): (usize, usize), beside: Option<usize>) -> String {
+fn mail((first, count): (usize, usize), more: Tail) -> String {
+    let user = if more.is_of_user {
+        "change.entity_id"
+    } else {
+        "null"
+    };
     let sealed = if count == 1 {
         format!("${first}")
     } else {
         let otherwise = first + 1;
         format!("case when change.is_usual then ${first} else ${otherwise} end")
     };
-    let beside = beside.map_or_else(String::new, |beside| {
+    let beside = more.beside.map_or_else(String::new, |beside| {
         format!(
             "
           union all
-          select change.entity_id, ${beside}
+          select {user}, ${beside}
           from change"
         )
     });
@@ -114,7 +121,7 @@ fn mail((first, count): (usize, usize), beside: Option<usize>) -> String {
             user_id,
             sealed
           )
-          select change.entity_id, {sealed}
+          select {user}, {sealed}
           from change{beside}
         )"
     )

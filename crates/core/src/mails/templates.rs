@@ -49,6 +49,8 @@ bundled! {
     AccountDeletion German "account-deletion.de",
     AccountRestored English "account-restored.en",
     AccountRestored German "account-restored.de",
+    Invitation English "invitation.en",
+    Invitation German "invitation.de",
 }
 
 /// A mail as it is sent.

@@ -242,7 +242,7 @@ async fn create(
     let user = created.ok_or(Code::RoleEscalation)?;
     Ok(Created {
         view: UserView::from(&user),
-        version: user.version,
+        version: Some(user.version),
         location: format!("/api/users/{}", user.id),
     })
 }

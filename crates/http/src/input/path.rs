@@ -6,7 +6,7 @@ use axum::{
 };
 use http::request::Parts;
 use serde_json::json;
-use usher_domain::{Invalid, SessionId, UserId};
+use usher_domain::{Invalid, InvitationId, SessionId, UserId};
 
 use crate::{
     App, Code, Problem,
@@ -43,6 +43,33 @@ impl Part for SessionPath {
             "schema": { "type": "string", "format": "uuid" },
         }));
         docs.codes.insert(Code::SessionNotFound);
+    }
+}
+
+/// The invitation that the path names. What is no id names none, which is for the handler to tell, after the check.
+#[derive(Debug)]
+pub(crate) struct InvitationPath(pub(crate) InvitationId);
+
+impl FromRequestParts<App> for InvitationPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let invitation = named(parts, "invitation_id", InvitationId::parse).await;
+        // No invitation has this id.
+        Ok(Self(invitation.unwrap_or(InvitationId::new(0))))
+    }
+}
+
+impl Part for InvitationPath {
+    fn describe(docs: &mut Docs) {
+        docs.parameters.push(json!({
+            "name": "invitation_id",
+            "in": "path",
+            "description": "The id of the invitation.",
+            "required": true,
+            "schema": { "type": "integer", "format": "int64", "minimum": 1 },
+        }));
+        docs.codes.insert(Code::InvitationNotFound);
     }
 }
 

@@ -1,0 +1,7 @@
+//! `/api/invitations`: Lists invitations, and invites somebody.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    usher_function::serve(usher_http::routes::INVITATIONS)
+}
