@@ -39,6 +39,7 @@ mod openapi;
 mod own_audit_logs;
 mod own_passwords;
 mod passwords;
+mod pepper;
 mod plans;
 mod pool;
 mod prepared;

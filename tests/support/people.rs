@@ -2,11 +2,11 @@
 
 use usher_core::{
     Author, Database,
-    passwords::{Cost, Passwords},
+    passwords::{Cost, Owner, Passwords},
     users,
 };
 use usher_domain::{
-    Email, Name, NewUser, Origin, Password, Permission, RequestId, RoleName, RoleSet,
+    Email, Name, NewUser, Origin, Password, Permission, RequestId, RoleName, RoleSet, UserId,
 };
 use uuid::Uuid;
 
@@ -107,7 +107,10 @@ pub(crate) async fn move_in(url: &str) {
         .unwrap();
     let passwords = Passwords::new(Cost::default());
     let hash = passwords
-        .hash(Password::parse(PASSWORD).unwrap())
+        .hash(
+            Password::parse(PASSWORD).unwrap(),
+            Owner::User(UserId::new(1)),
+        )
         .await
         .unwrap();
     let database = Database::new(usher_core::DatabaseUrl::parse(url, false).unwrap());

@@ -16,6 +16,7 @@ use crate::{
 
 mod database;
 mod keys;
+mod pepper;
 mod report;
 mod variables;
 

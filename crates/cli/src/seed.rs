@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use usher_core::{
     Author, Connection, Constraint, Database, Error,
-    passwords::{Cost, Passwords},
+    passwords::{Cost, Owner, Passwords, Pepper},
     secret,
     users::{self, Count},
 };
@@ -67,9 +67,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(text) => Cost::parse(&text).map_err(|error| anyhow!("USHER_ARGON2 {error}"))?,
         None => Cost::default(),
     };
+    let pepper = match variable("USHER_PEPPER") {
+        Some(text) => {
+            Some(Pepper::parse(text.trim()).map_err(|error| anyhow!("USHER_PEPPER {error}"))?)
+        }
+        None => None,
+    };
+    let passwords = Passwords::new(cost).with_pepper(pepper);
     let email = admin.email.clone();
     let database = Database::new(opened.target.url.clone());
-    let outcome = seed(&database, &Passwords::new(cost), admin, is_own).await?;
+    let outcome = seed(&database, &passwords, admin, is_own).await?;
     database.close_idle(std::time::Duration::ZERO);
     match outcome {
         Outcome::Created => say(format_args!(
@@ -164,7 +171,9 @@ async fn insert(connection: &Connection, passwords: &Passwords, admin: Admin) ->
         user_agent: Some(UserAgent::from_text("usher seed")),
         request_id: secret::request_id(),
     };
-    let hash = passwords.hash(admin.password).await?;
+    let hash = passwords
+        .hash(admin.password, Owner::Address(&new.email))
+        .await?;
     let everything = Permission::ALL
         .iter()
         .map(|permission| permission.as_str())

@@ -3,8 +3,12 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Database, DatabaseUrl, MailOptions, Replica, UrlError, limits::Limits, passwords::Cost,
-    secret::Secret, tls, tokens::SigningKeys,
+    Database, DatabaseUrl, MailOptions, Replica, UrlError,
+    limits::Limits,
+    passwords::{Cost, Pepper},
+    secret::Secret,
+    tls,
+    tokens::SigningKeys,
 };
 use usher_domain::SignUp;
 
@@ -62,6 +66,8 @@ pub struct Config {
     pub cron_secret: Option<String>,
     /// What hashing a password costs (`USHER_ARGON2`).
     pub cost: Cost,
+    /// What stored hashes are sealed with (`USHER_PEPPER`).
+    pub pepper: Option<Pepper>,
     /// Who may register (`USHER_SIGN_UP`); in production nobody unless told.
     pub sign_up: SignUp,
     /// How often things may be tried (`USHER_LIMITS`).
@@ -113,6 +119,7 @@ impl Config {
             health_token: bearer_token("USHER_HEALTH_TOKEN", get)?,
             cron_secret: bearer_token("CRON_SECRET", get)?,
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
+            pepper: optional("USHER_PEPPER", get, Pepper::parse)?,
             sign_up: optional("USHER_SIGN_UP", get, SignUp::parse)?.unwrap_or(usual_sign_up),
             limits: optional("USHER_LIMITS", get, Limits::parse)?.unwrap_or_default(),
             deletion_grace_days: optional("USHER_DELETION_GRACE_DAYS", get, grace_days)?
@@ -328,6 +335,7 @@ mod tests {
             ("CRON_SECRET", "sixteen letters and "),
             ("CRON_SECRET", "séventeen letters"),
             ("USHER_ARGON2", "m=1,t=1,p=1"),
+            ("USHER_PEPPER", "c2hvcnQ"),
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
             ("USHER_SIGN_UP", "everybody"),
             ("USHER_LIMITS", "off"),

@@ -60,8 +60,13 @@ impl<T> KeyList<T> {
 
     /// Returns the key that makes at a time.
     pub fn current(&self, now: OffsetDateTime) -> &T {
+        self.due(now).unwrap_or(&self.last.key)
+    }
+
+    /// Returns the key that makes at a time, unless all dates are to come: for what may be made without a key.
+    pub fn due(&self, now: OffsetDateTime) -> Option<&T> {
         let is_due = |key: &&Dated<T>| key.since.is_none_or(|since| since <= now);
-        &self.later.iter().find(is_due).unwrap_or(&self.last).key
+        self.iter().find(is_due).map(|dated| &dated.key)
     }
 
     /// Returns all keys: the one that makes at a time, then the others, the latest first.
@@ -129,6 +134,9 @@ mod tests {
     fn a_key_alone_makes_whatever_its_date() {
         let list = list("a@2999-01-01T00:00:00Z,b@2998-01-01T00:00:00Z");
         assert_eq!(list.current(OffsetDateTime::UNIX_EPOCH), "b");
+        assert_eq!(list.due(OffsetDateTime::UNIX_EPOCH), None);
+        let later = datetime!(2998-01-01 0:00 UTC);
+        assert_eq!(list.due(later).map(String::as_str), Some("b"));
     }
 
     #[test]

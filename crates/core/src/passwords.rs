@@ -14,11 +14,14 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use memory::{Memory, OUTPUT};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, oneshot};
-use usher_domain::{Password, PasswordAttempt};
+use usher_domain::{Password, PasswordAttempt, User};
 
 use crate::{Error, Result, bytes::random};
 
 mod memory;
+mod pepper;
+
+pub use pepper::{Owner, Pepper};
 
 /// How many may wait for each processor.
 const QUEUE_PER_PROCESSOR: usize = 16;
@@ -69,7 +72,7 @@ impl Default for Cost {
     }
 }
 
-/// A hashed password as it is stored: a PHC string.
+/// A hashed password as it is stored: a PHC string, or one that is sealed (see [`Pepper`]).
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
@@ -92,7 +95,8 @@ impl PasswordHash {
 pub struct Verdict {
     /// Whether it was the right one.
     pub is_right: bool,
-    /// A hash at today's cost, when the stored one was made at another.
+    /// What is to be stored from now on: a hash at today's cost when the stored one was made at another, sealed with today's
+    /// pepper when it was not.
     pub rehashed: Option<PasswordHash>,
 }
 
@@ -100,6 +104,7 @@ pub struct Verdict {
 #[derive(Clone, Debug)]
 pub struct Passwords {
     cost: Cost,
+    pepper: Option<Pepper>,
     processors: usize,
     memory: Memory,
     queue: Arc<Semaphore>,
@@ -113,10 +118,17 @@ impl Passwords {
         Self {
             memory: Memory::new(cost.0.block_count()),
             cost,
+            pepper: None,
             processors,
             queue: Arc::new(Semaphore::new(processors * (QUEUE_PER_PROCESSOR + 1))),
             turns: Arc::new(Semaphore::new(processors)),
         }
+    }
+
+    /// Makes it seal hashes, and open those that are sealed.
+    #[must_use]
+    pub fn with_pepper(self, pepper: Option<Pepper>) -> Self {
+        Self { pepper, ..self }
     }
 
     /// Returns how many hashes run at once.
@@ -124,22 +136,65 @@ impl Passwords {
         self.processors
     }
 
-    /// Hashes a new password.
-    pub async fn hash(&self, password: Password) -> Result<PasswordHash> {
+    /// Hashes a new password. What comes back is of no use in the row of anybody but its owner, when there is a pepper.
+    pub async fn hash(&self, password: Password, owner: Owner<'_>) -> Result<PasswordHash> {
         let (memory, cost) = (self.memory.clone(), self.cost.clone());
-        self.in_turn(move || hash(&memory, &cost, password.expose()))
-            .await
+        let phc = self.in_turn(move || hash(&memory, &cost, password.expose()));
+        self.seal(phc.await?, owner)
     }
 
-    /// Checks a password against the stored hash. Without one it takes the same time and is wrong.
+    /// Checks a password against what is stored for a user. Without anything, or with what cannot be opened, it takes the
+    /// same time and is wrong.
     pub async fn verify(
         &self,
         attempt: PasswordAttempt,
-        stored: Option<PasswordHash>,
+        stored: Option<(&PasswordHash, &User)>,
     ) -> Result<Verdict> {
+        let opened = stored.and_then(|(hash, user)| Some((self.open(hash, user)?, user)));
         let (memory, cost) = (self.memory.clone(), self.cost.clone());
-        self.in_turn(move || verify(&memory, &cost, attempt.expose(), stored.as_ref()))
-            .await
+        let phc = opened
+            .as_ref()
+            .map(|(opened, _)| (opened.phc.clone(), opened.is_too_long()));
+        let checked = self.in_turn(move || verify(&memory, &cost, attempt.expose(), phc.as_ref()));
+        let (is_right, mut renewed) = checked.await?;
+        let Some((opened, user)) = opened.filter(|_| is_right) else {
+            return Ok(Verdict {
+                is_right,
+                rehashed: None,
+            });
+        };
+        if opened.is_stale {
+            renewed = renewed.or(Some(opened.phc));
+        }
+        let rehashed = renewed.map(|phc| self.seal(phc, Owner::User(user.id)));
+        Ok(Verdict {
+            is_right,
+            rehashed: rehashed.transpose()?,
+        })
+    }
+
+    /// Returns what is to be stored in place of a hash that is bound to the address of its owner, when that is to change.
+    pub fn rebind(&self, stored: &PasswordHash, owner: &User) -> Result<Option<PasswordHash>> {
+        let bound = pepper::rebind(self.pepper.as_ref(), stored.as_str(), owner)?;
+        Ok(bound.map(PasswordHash))
+    }
+
+    /// Tells whether hashes may be bound to their owners.
+    pub fn is_peppered(&self) -> bool {
+        self.pepper.is_some()
+    }
+
+    fn seal(&self, phc: String, owner: Owner<'_>) -> Result<PasswordHash> {
+        pepper::seal(self.pepper.as_ref(), phc, owner).map(PasswordHash)
+    }
+
+    fn open(&self, stored: &PasswordHash, user: &User) -> Option<pepper::Opened> {
+        let opened = pepper::open(self.pepper.as_ref(), stored.as_str(), user);
+        if let Err(error) = &opened {
+            let user = user.id;
+            tracing::error!(%user, "a stored password hash cannot be opened with USHER_PEPPER: {error}");
+        }
+        opened.ok()
     }
 
     async fn in_turn<T: Send + 'static>(
@@ -175,40 +230,39 @@ fn yield_to_others() {
 }
 
 /// Makes a PHC string of a password with a new salt.
-fn hash(memory: &Memory, cost: &Cost, password: &str) -> Result<PasswordHash> {
+fn hash(memory: &Memory, cost: &Cost, password: &str) -> Result<String> {
     let salt = random::<16>()?;
     let mut output = [0; OUTPUT];
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.0.clone());
     memory.compute(&hasher, password.as_bytes(), &salt, &mut output)?;
     let (m, t, p) = (cost.0.m_cost(), cost.0.t_cost(), cost.0.p_cost());
     let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
-    let text = format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}");
-    Ok(PasswordHash(text))
+    Ok(format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}"))
 }
 
+/// Tells whether a password is the right one, and returns a new PHC string when the stored one was made at another cost, or
+/// is to be renewed.
 fn verify(
     memory: &Memory,
     cost: &Cost,
     password: &str,
-    stored: Option<&PasswordHash>,
-) -> Result<Verdict> {
-    let Some(known) = stored.and_then(|stored| Stored::read(stored.as_str())) else {
+    stored: Option<&(String, bool)>,
+) -> Result<(bool, Option<String>)> {
+    let known = stored.and_then(|(phc, is_renewed)| Some((Stored::read(phc)?, *is_renewed)));
+    let Some((known, is_renewed)) = known else {
         if stored.is_some() {
             tracing::error!("a stored password hash cannot be read: its owner cannot sign in");
         }
         hash(memory, cost, password)?;
-        return Ok(Verdict {
-            is_right: false,
-            rehashed: None,
-        });
+        return Ok((false, None));
     };
     let is_right = known.is_of_password(memory, password)?;
-    let rehashed = if is_right && !known.is_of_cost(cost) {
+    let rehashed = if is_right && (is_renewed || !known.is_of_cost(cost)) {
         Some(hash(memory, cost, password)?)
     } else {
         None
     };
-    Ok(Verdict { is_right, rehashed })
+    Ok((is_right, rehashed))
 }
 
 /// A stored hash that was understood and asks for no more than an instance can give.

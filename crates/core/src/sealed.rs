@@ -15,14 +15,18 @@ use crate::{
 pub(crate) type Label = &'static str;
 
 /// Seals a text for its `owner`, such as the id of its row.
-pub(crate) fn seal(
-    secret: &Secret,
+pub(crate) fn seal(secret: &Secret, label: Label, owner: &[u8], text: Vec<u8>) -> Result<Vec<u8>> {
+    seal_with(secret.current(), label, owner, text)
+}
+
+/// Seals a text with the keys of one secret.
+pub(crate) fn seal_with(
+    keys: &SecretKeys,
     label: Label,
     owner: &[u8],
     mut text: Vec<u8>,
 ) -> Result<Vec<u8>> {
     const FAILED: Error = Error::Crypto("sealing a value");
-    let keys = secret.current();
     let nonce = random::<NONCE_LEN>()?;
     let tag = key(keys, label)?
         .seal_in_place_separate_tag(

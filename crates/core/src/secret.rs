@@ -100,6 +100,19 @@ impl Secret {
         self.0.current(Clock::default().now())
     }
 
+    /// Returns the keys that make now, unless the dates of all are to come.
+    pub(crate) fn due(&self) -> Option<&SecretKeys> {
+        self.0.due(Clock::default().now())
+    }
+
+    /// Returns the keys that came before those that make now.
+    pub(crate) fn older(&self) -> impl Iterator<Item = &SecretKeys> {
+        let due = self.due().map(|keys| keys.id);
+        let keys = self.0.keys();
+        keys.skip_while(move |keys| due.is_none_or(|due| keys.id != due))
+            .skip(1)
+    }
+
     /// Returns the keys of all secrets, those that make first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &SecretKeys> {
         self.0.from_current(Clock::default().now())

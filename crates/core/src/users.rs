@@ -155,10 +155,18 @@ pub async fn find_attempted(connection: &Connection, attempt: &Attempt) -> Resul
     row.as_ref().map(row::user).transpose()
 }
 
+/// A stored hash in place of one that is bound to the address (see [`crate::passwords::Passwords::rebind`]).
+pub struct Rebound {
+    /// The one that is bound to the address.
+    pub from: PasswordHash,
+    /// The same, bound to the id.
+    pub to: PasswordHash,
+}
+
 /// Makes `before` into `after` with its audit entry, and returns the user as it is now.
 ///
 /// Nothing happens and `None` comes back when the user is no longer at `before.version`, or when roles are added that
-/// allow what `grantable` does not hold.
+/// allow what `grantable` does not hold. A hash that was replaced meanwhile is not `rebound`.
 pub async fn change(
     connection: &Connection,
     author: Author<'_>,
@@ -166,11 +174,13 @@ pub async fn change(
     before: &User,
     after: &User,
     grantable: &Permissions,
+    rebound: Option<&Rebound>,
 ) -> Result<Option<User>> {
     let change = format!(
         "change as (
           update users
           set
+            password = case when password = $10 then $11 else password end,
             name = $3,
             email = $4,
             email_verified_at = case when email = $4 then email_verified_at end,
@@ -211,6 +221,8 @@ pub async fn change(
         ),
         (&added, Type::TEXT_ARRAY),
         (&spellings(grantable), Type::TEXT_ARRAY),
+        (&rebound.map(|rebound| rebound.from.as_str()), Type::TEXT),
+        (&rebound.map(|rebound| rebound.to.as_str()), Type::TEXT),
     ];
     let row = connection
         .change("change user", author, &event, &change, parameters)

@@ -72,7 +72,7 @@ impl App {
                 &config.audience,
             ),
             secret: config.secret.clone(),
-            passwords: Passwords::new(config.cost.clone()),
+            passwords: Passwords::new(config.cost.clone()).with_pepper(config.pepper.clone()),
             mailer,
             sign_up: config.sign_up.clone(),
             limits: config.limits.clone(),

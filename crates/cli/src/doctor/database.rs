@@ -7,7 +7,7 @@ use tokio_postgres::{Client, config::SslMode};
 use usher_core::{Database, Replica, ReplicaOptions, health::SCHEMA_VERSION, replica::Outcome};
 use usher_migrate::{Migrations, State, Status};
 
-use super::report::Report;
+use super::{pepper, report::Report};
 use crate::database::{Opened, Target};
 
 /// The oldest version that the schema works on: there `pg_trgm` is a trusted extension.
@@ -46,7 +46,12 @@ pub(super) async fn check(report: &mut Report, opened: &Opened) {
     }
     match Migrations::embedded() {
         Ok(migrations) => match migrations.status(&client).await {
-            Ok(status) => check_schema(report, &status),
+            Ok(status) => {
+                check_schema(report, &status);
+                if is_deployed(&status) {
+                    pepper::check(report, &client).await;
+                }
+            }
             Err(error) => report.fail("schema", format_args!("{:#}", anyhow::Error::new(error))),
         },
         Err(error) => report.fail("schema", error),
@@ -145,6 +150,11 @@ fn check_version(report: &mut Report, server: &Server) {
     } else {
         report.ok(NAME, format_args!("PostgreSQL {name}"));
     }
+}
+
+fn is_deployed(status: &Status) -> bool {
+    let mut entries = status.entries.iter();
+    entries.all(|entry| entry.state != State::Pending)
 }
 
 fn check_schema(report: &mut Report, status: &Status) {

@@ -28,6 +28,7 @@ pub(super) fn check(report: &mut Report) -> Result<()> {
     for (name, variable_name) in [
         ("age of signing keys", "USHER_SIGNING_KEYS"),
         ("age of secrets", "USHER_SECRET"),
+        ("age of peppers", "USHER_PEPPER"),
     ] {
         let Some(text) = variable(variable_name) else {
             continue;

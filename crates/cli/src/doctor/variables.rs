@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 18] = [
+const KNOWN: [Known; 19] = [
     needed("DATABASE_URL", false),
     optional(
         "DATABASE_REPLICA_URL",
@@ -40,6 +40,7 @@ const KNOWN: [Known; 18] = [
         false,
     ),
     optional("USHER_ARGON2", "m=19456,t=2,p=1", true),
+    optional("USHER_PEPPER", "stored hashes are not sealed", false),
     optional(
         "USHER_SIGN_UP",
         "nobody may register, or in development anybody",

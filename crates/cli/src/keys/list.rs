@@ -20,8 +20,8 @@ pub(super) struct Rotated {
     pub(super) is_added: bool,
     /// How many keys were left out.
     pub(super) dropped: usize,
-    /// From when on the keys that are left behind the one to come can be left out.
-    pub(super) done: OffsetDateTime,
+    /// From when on the keys that are left behind the one to come can be left out, if that is a matter of time.
+    pub(super) done: Option<OffsetDateTime>,
 }
 
 impl KeyTexts {
@@ -59,15 +59,18 @@ impl KeyTexts {
     }
 
     /// Puts a key before the others that is to make from `since` on, unless one is to come already, and leaves out those
-    /// that nothing hangs on: whose successor has made for longer than `kept`.
+    /// that nothing hangs on: whose successor has made for longer than `kept`. Without that all of them stay.
     pub(super) fn rotate(
         &self,
         new: String,
         since: OffsetDateTime,
         now: OffsetDateTime,
-        kept: Duration,
+        kept: Option<Duration>,
     ) -> Result<Rotated> {
-        let is_over = |key: &Dated<String>| key.since.is_some_and(|since| since + kept <= now);
+        let is_over = |key: &Dated<String>| {
+            let end = key.since.zip(kept).map(|(since, kept)| since + kept);
+            end.is_some_and(|end| end <= now)
+        };
         let all: Vec<_> = self.0.iter().collect();
         let count = all
             .iter()
@@ -92,7 +95,7 @@ impl KeyTexts {
             next,
             is_added: waiting.is_none(),
             dropped: all.len() - count,
-            done: next + kept,
+            done: kept.map(|kept| next + kept),
         })
     }
 }
@@ -109,7 +112,8 @@ mod tests {
     fn rotate(list: &str) -> Rotated {
         let list = KeyTexts::read(list).unwrap();
         let new = "new".to_owned();
-        list.rotate(new, SOON, NOW, Duration::minutes(10)).unwrap()
+        list.rotate(new, SOON, NOW, Some(Duration::minutes(10)))
+            .unwrap()
     }
 
     #[test]
@@ -148,13 +152,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_needed_for_no_certain_time_stays() {
+        let list = KeyTexts::read("b@2020-01-01T00:00:00Z,a").unwrap();
+        let rotated = list.rotate("new".to_owned(), SOON, NOW, None).unwrap();
+        let expected = "new@2026-11-26T13:00:00Z,b@2020-01-01T00:00:00Z,a";
+        assert_eq!((rotated.text.as_str(), rotated.done), (expected, None));
+    }
+
+    #[test]
     fn while_a_key_is_to_come_there_is_no_other() {
         let list = "b@2026-11-26T12:30:00Z,a@2026-11-01T00:00:00Z";
         let rotated = rotate(list);
         assert_eq!(rotated.text, list);
         assert!(!rotated.is_added);
         assert_eq!(rotated.next, datetime!(2026-11-26 12:30 UTC));
-        assert_eq!(rotated.done, datetime!(2026-11-26 12:40 UTC));
+        assert_eq!(rotated.done, Some(datetime!(2026-11-26 12:40 UTC)));
     }
 
     #[test]

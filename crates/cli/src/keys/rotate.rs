@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use time::{Duration, OffsetDateTime};
 use usher_core::{
+    passwords::Pepper,
     secret::Secret,
     sessions,
     tokens::{self, SigningKeys},
@@ -20,8 +21,10 @@ use crate::{
 /// The least time ahead: those who check tokens may have read the published keys just before the deploy.
 const LEAST: i64 = 10;
 
-/// Prints the lists of USHER_SIGNING_KEYS and USHER_SECRET for the next deploy: each with a key to come, without those that
-/// nothing hangs on any more.
+/// Prints the lists of `USHER_SIGNING_KEYS`, `USHER_SECRET` and `USHER_PEPPER` for the next deploy: each with a key to come,
+/// without those that nothing hangs on any more.
+///
+/// Without `USHER_PEPPER` there is none; `--only USHER_PEPPER` begins with one.
 ///
 /// A key to come is published and accepted from the deploy on, and makes from its date on. It reads the present lists from the
 /// environment or from .env, and writes nowhere but to standard output.
@@ -34,7 +37,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(LEAST..=43_200))]
     minutes: i64,
     /// The one variable whose list is to be printed.
-    #[arg(long, value_parser = ["USHER_SIGNING_KEYS", "USHER_SECRET"])]
+    #[arg(long, value_parser = ["USHER_SIGNING_KEYS", "USHER_SECRET", "USHER_PEPPER"])]
     only: Option<String>,
 }
 
@@ -43,33 +46,46 @@ struct Listed {
     name: &'static str,
     generate: fn() -> usher_core::Result<String>,
     check: fn(&str) -> Result<(), &'static str>,
-    /// How long something can be in use that an older key made.
-    kept: Duration,
+    /// How long something can be in use that an older key made; there is no telling for what is stored.
+    kept: Option<Duration>,
+    /// Whether an instance works without.
+    is_optional: bool,
 }
 
-const ALL: [Listed; 2] = [
+const ALL: [Listed; 3] = [
     Listed {
         name: "USHER_SIGNING_KEYS",
         generate: SigningKeys::generate,
         check: |text| SigningKeys::parse(text).map(|_| ()),
-        kept: tokens::LIFETIME
-            .saturating_add(tokens::LEEWAY)
-            .saturating_add(tokens::LEEWAY),
+        kept: Some(
+            tokens::LIFETIME
+                .saturating_add(tokens::LEEWAY)
+                .saturating_add(tokens::LEEWAY),
+        ),
+        is_optional: false,
     },
     Listed {
         name: "USHER_SECRET",
         generate: Secret::generate,
         check: |text| Secret::parse(text).map(|_| ()),
-        kept: Duration::days(sessions::LIFETIME_DAYS as i64 + 1),
+        kept: Some(Duration::days(sessions::LIFETIME_DAYS as i64 + 1)),
+        is_optional: false,
+    },
+    Listed {
+        name: "USHER_PEPPER",
+        generate: Pepper::generate,
+        check: |text| Pepper::parse(text).map(|_| ()),
+        kept: None,
+        is_optional: true,
     },
 ];
 
 /// Prints the lists, and what to do with them.
 pub(super) fn run(arguments: &Arguments, now: OffsetDateTime) -> Result<ExitCode> {
     let since = whole_minute(now + Duration::minutes(arguments.minutes + 1));
-    let is_wanted = |listed: &&Listed| {
-        let only = arguments.only.as_deref();
-        only.is_none_or(|only| only == listed.name)
+    let is_wanted = |listed: &&Listed| match arguments.only.as_deref() {
+        Some(only) => only == listed.name,
+        None => !listed.is_optional || variable(listed.name).is_some(),
     };
     let mut lists = Vec::new();
     for listed in ALL.iter().filter(is_wanted) {
@@ -96,14 +112,28 @@ pub(super) fn run(arguments: &Arguments, now: OffsetDateTime) -> Result<ExitCode
 
 fn rotate(listed: &Listed, since: OffsetDateTime, now: OffsetDateTime) -> Result<Rotated> {
     let name = listed.name;
-    let text = variable(name).ok_or_else(|| {
-        anyhow!(
+    let Some(text) = variable(name) else {
+        if listed.is_optional {
+            return first(&(listed.generate)()?, since);
+        }
+        bail!(
             "{name} is missing; set it in the environment or in .env, or make one with `usher keys`"
-        )
-    })?;
+        );
+    };
     (listed.check)(text.trim()).map_err(|error| anyhow!("{name} {error}"))?;
     let list = KeyTexts::read(text.trim()).with_context(|| name.to_owned())?;
     list.rotate((listed.generate)()?, since, now, listed.kept)
+}
+
+/// Returns a list of one key to come.
+fn first(new: &str, since: OffsetDateTime) -> Result<Rotated> {
+    Ok(Rotated {
+        text: format!("{new}@{}", written(since)?),
+        next: since,
+        is_added: true,
+        dropped: 0,
+        done: None,
+    })
 }
 
 fn explain(rotated: &Rotated) -> Result<String> {
@@ -118,7 +148,12 @@ fn explain(rotated: &Rotated) -> Result<String> {
         1 => "; one that is over was left out".to_owned(),
         count => format!("; {count} that are over were left out"),
     };
-    let done = written(rotated.done)?;
+    let Some(done) = rotated.done else {
+        let advice =
+            "those before it stay until `usher doctor` says that they seal nothing any more";
+        return Ok(format!("{begins}; {advice}."));
+    };
+    let done = written(done)?;
     Ok(format!(
         "{begins}{dropped}. From {done} on `usher keys rotate` leaves out those before it."
     ))

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use usher_core::{
     Connection, Database, audit_logs,
+    passwords::Owner,
     refresh::RefreshToken,
     sessions::{self, Rotation, SignIn},
     tokens::Presented,
@@ -56,7 +57,10 @@ impl Job {
             Self::Update { before, after } => {
                 let author = world.actor.author(&world.origin);
                 let may = &world.actor.permissions;
-                one(users::change(connection, author, Action::Update, before, after, may).await?)
+                one(
+                    users::change(connection, author, Action::Update, before, after, may, None)
+                        .await?,
+                )
             }
             Self::Login(email) => login(world, connection, email).await,
             Self::Refresh(token) => {
@@ -104,7 +108,10 @@ async fn create(
     let hashed = if is_hashed {
         &world
             .passwords
-            .hash(Password::parse(&world.password)?)
+            .hash(
+                Password::parse(&world.password)?,
+                Owner::Address(&new.email),
+            )
             .await?
     } else {
         &world.hash
@@ -130,7 +137,7 @@ async fn login(world: &World, connection: &Connection, email: &Email) -> Result<
     let attempt = PasswordAttempt::parse(&world.password)?;
     let verdict = world
         .passwords
-        .verify(attempt, Some(checked.clone()))
+        .verify(attempt, Some((&checked, &found.user)))
         .await?;
     if !verdict.is_right {
         bail!("the right password was refused");

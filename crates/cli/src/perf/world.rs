@@ -10,7 +10,7 @@ use tokio_postgres::{
 };
 use usher_core::{
     Author, Connection, Database,
-    passwords::{Cost, PasswordHash, Passwords},
+    passwords::{Cost, Owner, PasswordHash, Passwords},
     secret::{self, Secret},
     sessions::{self, Actor, Session, SignIn},
     tokens::{Presented, Principal},
@@ -85,7 +85,9 @@ impl World {
         };
         let passwords = Passwords::new(Cost::default());
         let password = Secret::generate()?;
-        let hash = passwords.hash(Password::parse(&password)?).await?;
+        // There is no pepper, so that all accounts can have the same one.
+        let owner = Owner::User(UserId::new(1));
+        let hash = passwords.hash(Password::parse(&password)?, owner).await?;
         let mut accounts = Vec::new();
         for number in 0..ACCOUNTS {
             let new = account(&run, number)?;

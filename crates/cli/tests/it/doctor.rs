@@ -125,3 +125,48 @@ async fn a_replica_that_is_none_is_pointed_out() {
         );
     }
 }
+
+#[tokio::test]
+async fn hashes_that_nobody_can_open_are_counted() {
+    let (folder, database) = (Folder::create(), database().await);
+    let of = |printed: &str| printed.trim().split_once('=').unwrap().1.to_owned();
+    let rotate = ["keys", "rotate", "--only", "USHER_PEPPER"];
+    let next = of(&folder.run(&rotate, &[]).output);
+    let (key, date) = next.split_once('@').unwrap();
+    assert!(date.ends_with('Z'), "{date}");
+    let seed = [
+        ("DATABASE_URL", database.url()),
+        ("SEED_ADMIN_EMAIL", "ada@example.com"),
+        ("SEED_ADMIN_PASSWORD", "four words in a row"),
+        ("USHER_PEPPER", key),
+    ];
+    assert_eq!(folder.run(&["migrate", "deploy"], &seed).code, Some(0));
+    assert_eq!(folder.run(&["seed"], &seed).code, Some(0));
+    let line = |pepper: Option<&str>| {
+        let mut variables = vec![("DATABASE_URL", database.url())];
+        variables.extend(pepper.map(|pepper| ("USHER_PEPPER", pepper)));
+        let ended = folder.run(&["doctor"], &variables);
+        let mut lines = ended.output.lines();
+        let line = lines.find(|line| line.contains(" pepper "));
+        line.unwrap_or_default().to_owned()
+    };
+    let sealed = line(Some(key));
+    assert!(
+        sealed.starts_with("ok ") && sealed.contains("hashes: 1 sealed by "),
+        "{sealed}"
+    );
+    let other = of(&folder.run(&rotate, &[]).output);
+    let (other, _) = other.split_once('@').unwrap();
+    for without in [None, Some(other)] {
+        let lost = line(without);
+        assert!(
+            lost.starts_with("fail ") && lost.contains("1 hashes are sealed"),
+            "{lost}"
+        );
+    }
+    let idle = line(Some(&format!("{key},{other}")));
+    assert!(
+        idle.starts_with("warn ") && idle.contains("seals nothing any more"),
+        "{idle}"
+    );
+}

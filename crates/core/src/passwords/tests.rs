@@ -1,10 +1,30 @@
 //! What hashing and checking passwords holds to.
 
+use time::OffsetDateTime;
 use tokio::task::JoinSet;
+use usher_domain::{Email, Name, RoleSet, UserId};
 
 use super::*;
 
 const PASSWORD: &str = "correct horse battery staple";
+
+fn owner() -> Owner<'static> {
+    Owner::User(UserId::new(7))
+}
+
+fn user() -> User {
+    User {
+        id: UserId::new(7),
+        name: Name::parse("Ada").unwrap(),
+        email: Email::parse("ada@example.com").unwrap(),
+        roles: RoleSet::default(),
+        is_active: true,
+        avatar_url: None,
+        version: 1,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        updated_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
 
 fn attempt(text: &str) -> PasswordAttempt {
     PasswordAttempt::parse(text).unwrap()
@@ -14,7 +34,7 @@ fn attempt(text: &str) -> PasswordAttempt {
 async fn a_password_is_found_right_by_its_hash() {
     let passwords = Passwords::new(Cost::default());
     let stored = passwords
-        .hash(Password::parse(PASSWORD).unwrap())
+        .hash(Password::parse(PASSWORD).unwrap(), owner())
         .await
         .unwrap();
     assert!(
@@ -25,12 +45,12 @@ async fn a_password_is_found_right_by_its_hash() {
         stored.as_str()
     );
     let right = passwords
-        .verify(attempt(PASSWORD), Some(stored.clone()))
+        .verify(attempt(PASSWORD), Some((&stored, &user())))
         .await
         .unwrap();
     assert!(right.is_right && right.rehashed.is_none());
     let wrong = passwords
-        .verify(attempt("another"), Some(stored))
+        .verify(attempt("another"), Some((&stored, &user())))
         .await
         .unwrap();
     assert!(!wrong.is_right);
@@ -48,7 +68,7 @@ async fn every_byte_of_a_long_password_counts() {
     let passwords = Passwords::new(Cost::default());
     let long = PASSWORD.repeat(10)[..256].to_owned();
     let stored = passwords
-        .hash(Password::parse(&long).unwrap())
+        .hash(Password::parse(&long).unwrap(), owner())
         .await
         .unwrap();
     for length in [72, 199, 255] {
@@ -56,7 +76,7 @@ async fn every_byte_of_a_long_password_counts() {
         other.replace_range(length..=length, "b");
         assert!(
             !passwords
-                .verify(attempt(&other), Some(stored.clone()))
+                .verify(attempt(&other), Some((&stored, &user())))
                 .await
                 .unwrap()
                 .is_right
@@ -68,15 +88,69 @@ async fn every_byte_of_a_long_password_counts() {
 async fn a_hash_of_another_cost_is_renewed() {
     let older = Passwords::new(Cost::parse("m=12288,t=3,p=1").unwrap());
     let stored = older
-        .hash(Password::parse(PASSWORD).unwrap())
+        .hash(Password::parse(PASSWORD).unwrap(), owner())
         .await
         .unwrap();
     let verdict = Passwords::new(Cost::default())
-        .verify(attempt(PASSWORD), Some(stored))
+        .verify(attempt(PASSWORD), Some((&stored, &user())))
         .await
         .unwrap();
     assert!(verdict.is_right);
     assert!(verdict.rehashed.unwrap().as_str().contains("m=19456,t=2"));
+}
+
+#[tokio::test]
+async fn a_hash_is_sealed_at_the_first_right_password_and_then_left_alone() {
+    let plain = Passwords::new(Cost::default());
+    let sealing = || {
+        let pepper = Pepper::parse(&Pepper::generate().unwrap()).unwrap();
+        Passwords::new(Cost::default()).with_pepper(Some(pepper))
+    };
+    let (sealing, other) = (sealing(), sealing());
+    let password = || Password::parse(PASSWORD).unwrap();
+    let verify = async |passwords: &Passwords, text: &str, stored: &PasswordHash| {
+        let known = Some((stored, &user()));
+        passwords.verify(attempt(text), known).await.unwrap()
+    };
+    for stored in [
+        plain.hash(password(), owner()).await.unwrap(),
+        sealing
+            .hash(password(), Owner::Address(&user().email))
+            .await
+            .unwrap(),
+    ] {
+        let wrong = verify(&sealing, "another", &stored).await;
+        assert!(!wrong.is_right && wrong.rehashed.is_none());
+        let verdict = verify(&sealing, PASSWORD, &stored).await;
+        assert!(verdict.is_right);
+        let sealed = verdict.rehashed.unwrap();
+        assert!(sealed.as_str().starts_with("$usher-v1$user$"));
+        let again = verify(&sealing, PASSWORD, &sealed).await;
+        assert!(again.is_right && again.rehashed.is_none());
+        for passwords in [&plain, &other] {
+            let without = verify(passwords, PASSWORD, &sealed).await;
+            assert!(!without.is_right && without.rehashed.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hash_that_is_too_long_to_be_sealed_is_made_anew() {
+    let pepper = Pepper::parse(&Pepper::generate().unwrap()).unwrap();
+    let passwords = Passwords::new(Cost::default()).with_pepper(Some(pepper));
+    let (salt, mut output) = ([7; 48], [0; 64]);
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
+    let computed = passwords
+        .memory
+        .compute(&hasher, PASSWORD.as_bytes(), &salt, &mut output);
+    computed.unwrap();
+    let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+    let text = format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${output}");
+    let stored = PasswordHash::parse(&text).unwrap();
+    let known = Some((&stored, &user()));
+    let verdict = passwords.verify(attempt(PASSWORD), known).await.unwrap();
+    assert!(verdict.is_right);
+    assert_eq!(verdict.rehashed.unwrap().as_str().len(), 191);
 }
 
 #[tokio::test]
@@ -91,10 +165,10 @@ async fn a_broken_or_greedy_hash_is_wrong_and_harmless() {
         "$argon2id$v=19$m=19456,t=4294967295,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
     ] {
         assert!(PasswordHash::parse(text).is_none(), "{text}");
-        let stored = Some(PasswordHash::new(text.to_owned()));
+        let stored = PasswordHash::new(text.to_owned());
         assert!(
             !passwords
-                .verify(attempt(PASSWORD), stored)
+                .verify(attempt(PASSWORD), Some((&stored, &user())))
                 .await
                 .unwrap()
                 .is_right,
@@ -180,8 +254,9 @@ async fn a_hash_of_another_program_is_understood_and_renewed() {
         "$argon2id$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$77UfmnZYT23WpPeUKhovauWm5OxRQv9nTf1dJ+tF5EY",
         "$argon2i$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$sURFjPZ857FQFBUPXKWNWQ",
     ] {
-        let stored = PasswordHash::parse(text);
-        let verdict = passwords.verify(attempt(PASSWORD), stored).await.unwrap();
+        let stored = PasswordHash::parse(text).unwrap();
+        let known = Some((&stored, &user()));
+        let verdict = passwords.verify(attempt(PASSWORD), known).await.unwrap();
         assert!(verdict.is_right && verdict.rehashed.is_some(), "{text}");
     }
 }

@@ -50,7 +50,9 @@ impl Challenged {
         attempt: Option<&Attempt>,
     ) -> Result<Option<&PasswordHash>, Problem> {
         app.limit(self.caller.author(), &self.charge).await?;
-        let verdict = app.passwords.verify(password, self.stored.clone()).await?;
+        let user = &self.caller.actor.user;
+        let stored = self.stored.as_ref().map(|stored| (stored, user));
+        let verdict = app.passwords.verify(password, stored).await?;
         if let (true, Some(stored)) = (verdict.is_right, &self.stored) {
             return Ok(Some(stored));
         }

@@ -9,6 +9,7 @@ use usher_core::{
     limits::{self, Rate, Tries},
     mails::Mail,
     one_time::{OneTime, Shown, Token},
+    passwords::Owner,
 };
 use usher_domain::{Action, Email, Invalid, Language, Message, Name, Password, Purpose, Template};
 
@@ -109,7 +110,7 @@ async fn sign_up(
     let charge = app.charge_mail(Rate::RegisterAddress, &origin, &email);
     app.limit(Author::nobody(&origin), &charge).await?;
     // Before it is known whether there is an account, so that it takes the same time.
-    let password = app.passwords.hash(password).await?;
+    let password = app.passwords.hash(password, Owner::Address(&email)).await?;
     let one_time = OneTime::generate(&app.secret, Purpose::VerifyEmail, &email)?;
     let usual = verification(&app, &email, language, &one_time);
     let unusual = Message {

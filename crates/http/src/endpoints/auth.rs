@@ -137,7 +137,8 @@ async fn sign_in(
         None => (None, None, false, false),
     };
     // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
-    let verdict = app.passwords.verify(login.password, stored.clone()).await?;
+    let known = stored.as_ref().zip(user.as_ref());
+    let verdict = app.passwords.verify(login.password, known).await?;
     let connection = app.database.connection().await?;
     let (failure, code) = match (&user, &stored) {
         (Some(user), Some(stored)) if verdict.is_right && user.is_active && !must_verify => {

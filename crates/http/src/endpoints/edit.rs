@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use usher_core::{
-    Attempt, Author, Connection,
-    users::{self, Subject},
+    Attempt, Author, Connection, accounts,
+    users::{self, Rebound, Subject},
 };
 use usher_domain::{Action, User};
 
@@ -62,14 +62,15 @@ async fn apply(
             return Ok(Edited::Unchanged(before));
         }
         let connection = app.database.connection().await?;
-        let author = edit.author();
+        let rebound = rebind(app, &connection, &before, &after).await?;
         let changed = users::change(
             &connection,
-            author,
+            edit.author(),
             edit.action,
             &before,
             &after,
             permissions,
+            rebound.as_ref(),
         )
         .await?;
         if let Some(user) = changed {
@@ -78,6 +79,23 @@ async fn apply(
         before = edit.reload(&connection, &before).await?;
     }
     Err(Code::EditConflict.into())
+}
+
+/// Returns the hash of somebody who never signed in, bound to the id in place of the address that is to change.
+async fn rebind(
+    app: &App,
+    connection: &Connection,
+    before: &User,
+    after: &User,
+) -> Result<Option<Rebound>, Problem> {
+    if before.email == after.email || !app.passwords.is_peppered() {
+        return Ok(None);
+    }
+    let Some(from) = accounts::find_password(connection, before.id).await? else {
+        return Ok(None);
+    };
+    let to = app.passwords.rebind(&from, before)?;
+    Ok(to.map(|to| Rebound { from, to }))
 }
 
 /// Removes a user.

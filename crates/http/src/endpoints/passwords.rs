@@ -7,6 +7,7 @@ use usher_core::{
     limits::{self, Rate},
     mails::Mail,
     one_time::{self, OneTime, Shown, Token},
+    passwords::Owner,
 };
 use usher_domain::{Action, Email, Invalid, Message, Password, PasswordAttempt, Purpose, Template};
 
@@ -111,7 +112,10 @@ async fn change(
     let Some(checked) = checked else {
         return Ok(Done);
     };
-    let password = app.passwords.hash(new_password).await?;
+    let password = app
+        .passwords
+        .hash(new_password, Owner::User(user.id))
+        .await?;
     let message = Message {
         recipient: user.email.clone(),
         template: Template::OwnPasswordChanged,
@@ -193,7 +197,10 @@ async fn choose(
     drop(connection);
     if let (Some(token), Some(holder)) = (&token, holder) {
         check_owner(&password, "password", &holder.name, &holder.email)?;
-        let password = app.passwords.hash(password).await?;
+        let password = app
+            .passwords
+            .hash(password, Owner::User(holder.user))
+            .await?;
         let mail_to = holder.email;
         let message = Message {
             recipient: mail_to.clone(),

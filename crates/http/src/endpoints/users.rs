@@ -7,6 +7,7 @@ use http::Uri;
 use time::OffsetDateTime;
 use usher_core::{
     Connection,
+    passwords::Owner,
     users::{self, Count, ListUsers},
 };
 use usher_domain::Permission;
@@ -218,7 +219,8 @@ async fn create(
     let password = match form.password {
         Some(password) => {
             check_owner(&password, "password", &form.name, &form.email)?;
-            Some(app.passwords.hash(password).await?)
+            let owner = Owner::Address(&form.email);
+            Some(app.passwords.hash(password, owner).await?)
         }
         None => None,
     };
