@@ -44,6 +44,7 @@ mod plans;
 mod pool;
 mod prepared;
 mod privileges;
+mod pwned;
 mod races;
 mod refresh;
 mod repeated_changes;

@@ -93,7 +93,7 @@ fn the_arrows_between_the_crates_point_down() {
         ("core", &["domain"]),
         ("post", &[]),
         ("mail", &["core", "domain", "post"]),
-        ("http", &["core", "domain", "mail"]),
+        ("http", &["core", "domain", "mail", "post"]),
         ("function", &["http", "post"]),
         ("migrate", &[]),
         ("devdb", &[]),

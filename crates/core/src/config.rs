@@ -13,6 +13,8 @@ use crate::{
 use usher_domain::SignUp;
 
 const DEFAULT_GRACE_DAYS: i32 = 30;
+/// The service of Have I Been Pwned.
+const PWNED_PASSWORDS: &str = "https://api.pwnedpasswords.com/range/";
 const DEFAULT_MAX_LAG: Duration = Duration::from_secs(10);
 
 /// Says which variable is missing or wrong, and what to do about it.
@@ -68,6 +70,8 @@ pub struct Config {
     pub cost: Cost,
     /// What stored hashes are sealed with (`USHER_PEPPER`).
     pub pepper: Option<Pepper>,
+    /// Where passwords of leaks are listed, if they are to be looked for (`USHER_PWNED_PASSWORDS`).
+    pub leaks: Option<String>,
     /// Who may register (`USHER_SIGN_UP`); in production nobody unless told.
     pub sign_up: SignUp,
     /// How often things may be tried (`USHER_LIMITS`).
@@ -120,6 +124,7 @@ impl Config {
             cron_secret: bearer_token("CRON_SECRET", get)?,
             cost: optional("USHER_ARGON2", get, Cost::parse)?.unwrap_or_default(),
             pepper: optional("USHER_PEPPER", get, Pepper::parse)?,
+            leaks: optional("USHER_PWNED_PASSWORDS", get, leaks)?.flatten(),
             sign_up: optional("USHER_SIGN_UP", get, SignUp::parse)?.unwrap_or(usual_sign_up),
             limits: optional("USHER_LIMITS", get, Limits::parse)?.unwrap_or_default(),
             deletion_grace_days: optional("USHER_DELETION_GRACE_DAYS", get, grace_days)?
@@ -221,6 +226,26 @@ fn issuer(get: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
         Err(refuse("must be an origin such as https://id.example.com"))
+    }
+}
+
+/// Reads `on`, `off` or the address of another service of the same kind.
+fn leaks(text: &str) -> Result<Option<String>, &'static str> {
+    const WRONG: &str =
+        "must be on, off, or an address such as https://api.pwnedpasswords.com/range/";
+    match text {
+        "off" => return Ok(None),
+        "on" => return Ok(Some(PWNED_PASSWORDS.to_owned())),
+        _ => {}
+    }
+    let url = url::Url::parse(text).map_err(|_| WRONG)?;
+    let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let is_spoken = url.scheme() == "https" || (url.scheme() == "http" && is_local);
+    let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if is_spoken && is_bare && url.password().is_none() {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(WRONG)
     }
 }
 
@@ -336,6 +361,12 @@ mod tests {
             ("CRON_SECRET", "séventeen letters"),
             ("USHER_ARGON2", "m=1,t=1,p=1"),
             ("USHER_PEPPER", "c2hvcnQ"),
+            ("USHER_PWNED_PASSWORDS", "yes"),
+            ("USHER_PWNED_PASSWORDS", "http://api.example.com/range/"),
+            (
+                "USHER_PWNED_PASSWORDS",
+                "https://user@api.example.com/range/",
+            ),
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
             ("USHER_SIGN_UP", "everybody"),
             ("USHER_LIMITS", "off"),

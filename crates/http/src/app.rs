@@ -9,7 +9,7 @@ use usher_core::{
 use usher_domain::SignUp;
 use usher_mail::{Catcher, Mailer};
 
-use crate::Telemetry;
+use crate::{Telemetry, pwned::Leaks};
 
 /// One running instance. Clones are the same instance, and cheap: every extractor of a request gets one.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Instance {
     pub secret: Secret,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+    /// Knows passwords of leaks.
+    pub leaks: Leaks,
     /// Sends mails after the answer.
     pub mailer: Mailer,
     /// Who may register.
@@ -73,6 +75,7 @@ impl App {
             ),
             secret: config.secret.clone(),
             passwords: Passwords::new(config.cost.clone()).with_pepper(config.pepper.clone()),
+            leaks: Leaks::new(config.leaks.as_deref()),
             mailer,
             sign_up: config.sign_up.clone(),
             limits: config.limits.clone(),

@@ -19,6 +19,7 @@ mod operation;
 mod origin;
 mod problem;
 pub mod problems;
+mod pwned;
 mod router;
 pub mod routes;
 pub mod telemetry;

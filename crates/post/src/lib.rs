@@ -1,11 +1,11 @@
-//! Posts JSON documents to another service, such as a collector of telemetry or a mail API.
+//! Posts JSON documents to another service, such as a collector of telemetry or a mail API, or reads from one.
 //!
 //! There is one connection for each time that something is sent: nothing stays open while a function is frozen.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Uri, header, uri::Scheme};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request, uri::Scheme};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -19,8 +19,8 @@ use tokio_rustls::TlsConnector;
 /// What may go wrong on the way to another service.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// So much of an answer is read; it is not looked at.
-const ANSWER: usize = 64 * 1024;
+/// So much of an answer is read, in bytes.
+const ANSWER: usize = 256 * 1024;
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -96,6 +96,37 @@ impl Target {
 
     /// Sends JSON documents to their paths.
     pub async fn post<const N: usize>(&self, documents: [(&str, String); N]) -> Result<(), Error> {
+        let request = |(path, document): (&str, String)| {
+            let request = self
+                .request(Method::POST, path)
+                .header(header::CONTENT_TYPE, "application/json");
+            request.body(Full::from(document))
+        };
+        let requests = documents.into_iter().map(request);
+        self.exchange(requests.collect::<Result<_, _>>()?).await?;
+        Ok(())
+    }
+
+    /// Returns what the service has at a path.
+    pub async fn get(&self, path: &str) -> Result<Bytes, Error> {
+        let request = self.request(Method::GET, path).body(Full::default())?;
+        let answers = self.exchange(vec![request]).await?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    fn request(&self, method: Method, path: &str) -> request::Builder {
+        let path = format!("{}{path}", self.base);
+        let path = if path.is_empty() { "/" } else { &path };
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::HOST, &self.authority);
+        let headers = self.headers.iter();
+        headers.fold(request, |request, (name, value)| {
+            request.header(name, value)
+        })
+    }
+
+    /// Sends requests one after the other, and returns what they were answered with.
+    async fn exchange(&self, requests: Vec<Request<Full<Bytes>>>) -> Result<Vec<Bytes>, Error> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         if self.is_secure {
@@ -103,65 +134,54 @@ impl Target {
             let stream = TlsConnector::from(Arc::new(tls()?))
                 .connect(name, stream)
                 .await?;
-            self.post_over(stream, documents).await
+            exchange_over(stream, requests).await
         } else {
-            self.post_over(stream, documents).await
+            exchange_over(stream, requests).await
         }
     }
+}
 
-    async fn post_over<S, const N: usize>(
-        &self,
-        stream: S,
-        documents: [(&str, String); N],
-    ) -> Result<(), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let sending = async move {
-            for (path, document) in documents {
-                self.send(&mut sender, path, document).await?;
-            }
-            Ok(())
-        };
-        // The connection moves only while it is polled, which ends with this function: no task is left behind.
-        tokio::pin!(connection, sending);
-        let ended = tokio::select! {
-            sent = &mut sending => return sent,
-            ended = &mut connection => ended,
-        };
-        // The other end may hang up with its last answer, which is there already.
-        match sending.await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(ended.err().map_or(error, Into::into)),
+async fn exchange_over<S>(
+    stream: S,
+    requests: Vec<Request<Full<Bytes>>>,
+) -> Result<Vec<Bytes>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let sending = async move {
+        let mut answers = Vec::new();
+        for request in requests {
+            answers.push(send(&mut sender, request).await?);
         }
+        Ok(answers)
+    };
+    // The connection moves only while it is polled, which ends with this function: no task is left behind.
+    tokio::pin!(connection, sending);
+    let ended = tokio::select! {
+        sent = &mut sending => return sent,
+        ended = &mut connection => ended,
+    };
+    // The other end may hang up with its last answer, which is there already.
+    match sending.await {
+        Ok(answers) => Ok(answers),
+        Err(error) => Err(ended.err().map_or(error, Into::into)),
     }
+}
 
-    async fn send(
-        &self,
-        sender: &mut SendRequest<Full<Bytes>>,
-        path: &str,
-        document: String,
-    ) -> Result<(), Error> {
-        let path = format!("{}{path}", self.base);
-        let path = if path.is_empty() { "/" } else { &path };
-        let mut request = Request::post(path)
-            .header(header::HOST, &self.authority)
-            .header(header::CONTENT_TYPE, "application/json");
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        sender.ready().await?;
-        let answer = sender
-            .send_request(request.body(Full::from(document))?)
-            .await?;
-        let status = answer.status();
-        Limited::new(answer.into_body(), ANSWER).collect().await?;
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(format!("{path} was answered with {status}").into())
-        }
+async fn send(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Bytes, Error> {
+    let path = request.uri().path().to_owned();
+    sender.ready().await?;
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER).collect().await?;
+    if status.is_success() {
+        Ok(body.to_bytes())
+    } else {
+        Err(format!("{path} was answered with {status}").into())
     }
 }
 

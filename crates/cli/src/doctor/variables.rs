@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 19] = [
+const KNOWN: [Known; 20] = [
     needed("DATABASE_URL", false),
     optional(
         "DATABASE_REPLICA_URL",
@@ -41,6 +41,11 @@ const KNOWN: [Known; 19] = [
     ),
     optional("USHER_ARGON2", "m=19456,t=2,p=1", true),
     optional("USHER_PEPPER", "stored hashes are not sealed", false),
+    optional(
+        "USHER_PWNED_PASSWORDS",
+        "passwords of leaks are not looked for",
+        true,
+    ),
     optional(
         "USHER_SIGN_UP",
         "nobody may register, or in development anybody",

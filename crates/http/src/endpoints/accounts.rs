@@ -109,6 +109,7 @@ async fn sign_up(
     check_owner(&password, "password", &name, &email)?;
     let charge = app.charge_mail(Rate::RegisterAddress, &origin, &email);
     app.limit(Author::nobody(&origin), &charge).await?;
+    app.leaks.check(&password, "password").await?;
     // Before it is known whether there is an account, so that it takes the same time.
     let password = app.passwords.hash(password, Owner::Address(&email)).await?;
     let one_time = OneTime::generate(&app.secret, Purpose::VerifyEmail, &email)?;

@@ -112,6 +112,7 @@ async fn change(
     let Some(checked) = checked else {
         return Ok(Done);
     };
+    app.leaks.check(&new_password, "newPassword").await?;
     let password = app
         .passwords
         .hash(new_password, Owner::User(user.id))
@@ -197,6 +198,7 @@ async fn choose(
     drop(connection);
     if let (Some(token), Some(holder)) = (&token, holder) {
         check_owner(&password, "password", &holder.name, &holder.email)?;
+        app.leaks.check(&password, "password").await?;
         let password = app
             .passwords
             .hash(password, Owner::User(holder.user))

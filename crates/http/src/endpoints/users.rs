@@ -219,6 +219,7 @@ async fn create(
     let password = match form.password {
         Some(password) => {
             check_owner(&password, "password", &form.name, &form.email)?;
+            app.leaks.check(&password, "password").await?;
             let owner = Owner::Address(&form.email);
             Some(app.passwords.hash(password, owner).await?)
         }
