@@ -259,17 +259,6 @@ async fn a_key_to_come_is_published_and_accepted_before_it_signs() {
 }
 
 #[tokio::test]
-async fn an_instance_signs_with_the_next_key_from_its_date_on() {
-    let t = TestApp::start().await;
-    let [(old, old_name), (new, new_name)] = signing_keys(&t).await;
-    let caller = with_keys(&t, &format!("{new}@{},{old}", date(Duration::seconds(3))));
-    assert_eq!(signer(&access_token(&caller).await), old_name);
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-    assert_eq!(signer(&access_token(&caller).await), new_name);
-    assert_eq!(published(&caller).await[0], new_name);
-}
-
-#[tokio::test]
 async fn a_token_of_a_key_that_was_taken_out_is_refused() {
     let t = TestApp::start().await;
     let [(old, old_name), (new, _)] = signing_keys(&t).await;
