@@ -36,7 +36,10 @@ const REQUESTS: [(&str, fn(&str) -> Value); 4] = [
         |email| json!({ "name": "Somebody", "email": email, "password": PASSWORD }),
     ),
     ("/api/auth/resend", |email| json!({ "email": email })),
-    ("/api/auth/password/forgot", |email| json!({ "email": email })),
+    (
+        "/api/auth/password/forgot",
+        |email| json!({ "email": email }),
+    ),
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -121,7 +124,11 @@ fn turns(round: usize) -> [bool; 2] {
 
 /// Addresses of the same length; each is asked for once, so that no limit of its own is reached.
 fn address(is_known: bool, round: usize) -> String {
-    let host = if is_known { "example.org" } else { "example.net" };
+    let host = if is_known {
+        "example.org"
+    } else {
+        "example.net"
+    };
     format!("known{}@{host}", 10_000 + round)
 }
 
@@ -137,7 +144,11 @@ async fn control(t: &TestApp, samples: usize) -> Times {
             drop(connection);
             if let Some(found) = found {
                 let attempt = PasswordAttempt::parse("not the right one at all").unwrap();
-                t.app.passwords.verify(attempt, found.password).await.unwrap();
+                t.app
+                    .passwords
+                    .verify(attempt, found.password)
+                    .await
+                    .unwrap();
             }
             times.add(is_known, started.elapsed().as_secs_f64());
         }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::net::TcpListener;
 use usher_core::tokens::{Principal, SigningKeys, Tokens};
-use usher_domain::{Clock, SessionId, UserId};
+use usher_domain::{Clock, Method, Proof, SessionId, UserId};
 use usher_http::{App, router, routes};
 use usher_tests::{Caller, PASSWORD, Person, TestApp, repository};
 
@@ -137,7 +137,9 @@ fn bad_tokens(app: &App, good: &str) -> Vec<(&'static str, String)> {
         ("the keys of somebody else", foreign_token()),
         (
             "too old",
-            app.tokens.issue(principal(), hour, hour).unwrap(),
+            app.tokens
+                .issue(principal(), &Proof::by(Method::Password, hour), hour)
+                .unwrap(),
         ),
     ]
 }
@@ -146,7 +148,11 @@ fn bad_tokens(app: &App, good: &str) -> Vec<(&'static str, String)> {
 fn foreign_token() -> String {
     let keys = SigningKeys::parse(&SigningKeys::generate().unwrap()).unwrap();
     let now = Clock::default().now();
-    let token = Tokens::new(keys, ISSUER, AUDIENCE).issue(principal(), now, now);
+    let token = Tokens::new(keys, ISSUER, AUDIENCE).issue(
+        principal(),
+        &Proof::by(Method::Password, now),
+        now,
+    );
     token.unwrap()
 }
 

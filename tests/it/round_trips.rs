@@ -25,7 +25,15 @@ fn budget(path: &str, operation: &Operation) -> usize {
     match (operation.action, operation.access()) {
         (Some(Action::Login), _) => 4,
         // A try at a password is counted and committed before it is looked at.
-        (Some(Action::PasswordChange), _) => 3,
+        (
+            Some(
+                Action::PasswordChange
+                | Action::Reauthenticate
+                | Action::EmailChangeRequest
+                | Action::DeletionRequest,
+            ),
+            _,
+        ) => 3,
         // A change with its audit entry, after the check that it may be made.
         (Some(_), _) => 2,
         // What is over is removed, and what is due is taken.

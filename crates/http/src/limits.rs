@@ -8,13 +8,12 @@
 //! ```
 //!
 //! What follows is refused with 429 then, and once in an hour that is written into the audit log. Where a credential was right,
-//! `limits::forgive` takes its tries back. Whoever reads something in the same round trip calls `limits::count` beside it, and
-//! then [`App::admit`].
+//! `limits::forgive` takes its tries back. Whoever reads something for it does so with [`App::limit_beside`].
 
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 use usher_core::{
-    Author, Connection,
+    Author, Connection, Result as CoreResult,
     limits::{self, Charge, Rate, Refusal},
     spent::Allowance,
 };
@@ -59,6 +58,19 @@ impl App {
         let connection = self.database.connection().await?;
         let refusal = limits::count(&connection, charge).await?;
         self.admit(&connection, author, charge, refusal).await
+    }
+
+    /// Counts a request beside what is read for it, in the same round trip, and refuses it with 429 before that is looked at.
+    pub(crate) async fn limit_beside<T>(
+        &self,
+        connection: &Connection,
+        author: Author<'_>,
+        charge: &Charge,
+        read: impl Future<Output = CoreResult<T>>,
+    ) -> Result<T, Problem> {
+        let (refusal, found) = tokio::join!(limits::count(connection, charge), read);
+        self.admit(connection, author, charge, refusal?).await?;
+        Ok(found?)
     }
 
     /// Refuses a request with 429 if a limit did, and writes that down when it is news.

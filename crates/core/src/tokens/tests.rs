@@ -273,7 +273,9 @@ fn a_key_is_published_before_its_date_and_signs_from_then_on() {
     let date = OffsetDateTime::from_unix_timestamp(1_800_003_600).unwrap();
     assert_eq!(date.to_string(), "2027-01-15 9:00:00.0 +00:00:00");
     let signer = |time| {
-        let token = tokens.issue(principal(), &Proof::by(Method::Password, time), time).unwrap();
+        let token = tokens
+            .issue(principal(), &Proof::by(Method::Password, time), time)
+            .unwrap();
         let of = |key: &str| with(key).verify(&token).is_some();
         (of(&old), of(&new))
     };

@@ -6,10 +6,10 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use usher_core::{
     Attempt, Connection, Result as CoreResult, accounts,
-    limits::{self, Charge, Tries},
+    limits::{self, Charge, Rate, Tries},
     passwords::PasswordHash,
 };
-use usher_domain::PasswordAttempt;
+use usher_domain::{Email, PasswordAttempt};
 
 use super::{Access, SignedIn, describe, reads::both, token};
 use crate::{
@@ -35,9 +35,25 @@ impl Challenged {
         }
     }
 
-    /// Takes back the tries of this session, since the password was right. It costs no wait beside the change that follows.
-    pub(crate) async fn forgive(&self, connection: &Connection) -> CoreResult<()> {
-        limits::forgive(connection, &self.charge).await
+    /// Counts the request against the mails to an address, too.
+    pub(crate) fn mailing(self, email: &Email) -> Self {
+        let whose = [email.as_str().as_bytes()];
+        Self {
+            charge: self.charge.rate(Rate::MailRecipient, &whose),
+            ..self
+        }
+    }
+
+    /// Makes the change that the password was asked for, and takes back the tries of this session beside it, which is no
+    /// further wait.
+    pub(crate) async fn make<T>(
+        &self,
+        connection: &Connection,
+        change: impl Future<Output = CoreResult<T>>,
+    ) -> CoreResult<T> {
+        let (changed, forgiven) = tokio::join!(change, limits::forgive(connection, &self.charge));
+        forgiven?;
+        changed
     }
 
     /// Returns the hash that the password is right for. Each try is counted before it is looked at, and too many are refused

@@ -199,10 +199,11 @@ async fn verify(
             None => Ok(false),
         }
     };
-    let (refusal, is_left) = tokio::join!(limits::count(&connection, &charge), count_try);
-    app.admit(&connection, author, &charge, refusal?).await?;
+    let is_left = app
+        .limit_beside(&connection, author, &charge, count_try)
+        .await?;
     let author = author.once(attempt.as_ref());
-    if let (Some(shown), true) = (shown, is_left?)
+    if let (Some(shown), true) = (shown, is_left)
         && accounts::verify(&connection, author, &shown, &charge).await?
     {
         return Ok(Done);

@@ -5,6 +5,7 @@ use http::request::Parts;
 use usher_core::{
     Author,
     accounts::{self, NewDeletion},
+    limits::Rate,
     mails::Mail,
     one_time::Token,
 };
@@ -26,7 +27,11 @@ pub(crate) fn restore() -> Operations {
             undo,
         )
         .audits(Action::Restore)
-        .fails_with(&[Code::InvalidSecret, Code::DatabaseUnavailable])
+        .fails_with(&[
+            Code::InvalidSecret,
+            Code::TooManyRequests,
+            Code::DatabaseUnavailable,
+        ])
 }
 
 form! {
@@ -93,7 +98,8 @@ pub(super) async fn leave(
     };
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    if accounts::request_deletion(&connection, author, &new, &mail).await? {
+    let change = accounts::request_deletion(&connection, author, &new, &mail);
+    if challenged.make(&connection, change).await? {
         Ok(Done)
     } else {
         Err(Code::EditConflict.into())
@@ -110,9 +116,17 @@ async fn undo(
 ) -> Result<Done, Problem> {
     let attempt = sent.attempt(&app, &format!("secret {}", sent.form.token));
     let connection = app.database.connection().await?;
-    if let Some(token) = Token::parse(&sent.form.token)
-        && let Some(recipient) = accounts::find_restorable(&connection, &token).await?
-    {
+    let token = Token::parse(&sent.form.token);
+    let find = async {
+        match &token {
+            Some(token) => accounts::find_restorable(&connection, token).await,
+            None => Ok(None),
+        }
+    };
+    let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    let author = Author::nobody(&origin);
+    let found = app.limit_beside(&connection, author, &charge, find).await?;
+    if let (Some(token), Some(recipient)) = (&token, found) {
         let message = Message {
             recipient,
             template: Template::AccountRestored,
@@ -121,7 +135,7 @@ async fn undo(
         };
         let mail = Mail::new(&app.secret, &message)?;
         let author = Author::nobody(&origin).once(attempt.as_ref());
-        if accounts::restore(&connection, author, &token, &mail).await? {
+        if accounts::restore(&connection, author, token, &mail).await? {
             return Ok(Done);
         }
     }

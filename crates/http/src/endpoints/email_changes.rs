@@ -6,6 +6,7 @@ use axum::extract::State;
 use usher_core::{
     Author, Connection, Constraint, Error as CoreError,
     accounts::{self, ConfirmError, EmailChange, NewEmailChange},
+    limits::Rate,
     mails::Mail,
     one_time::Token,
 };
@@ -39,6 +40,7 @@ pub(crate) fn confirm() -> Operations {
         .audits(Action::EmailChangeConfirm)
         .fails_with(&[
             Code::InvalidSecret,
+            Code::TooManyRequests,
             Code::EmailTaken,
             Code::DatabaseUnavailable,
         ])
@@ -51,7 +53,11 @@ pub(crate) fn cancel() -> Operations {
             cancel_one,
         )
         .audits(Action::EmailChangeCancel)
-        .fails_with(&[Code::InvalidSecret, Code::DatabaseUnavailable])
+        .fails_with(&[
+            Code::InvalidSecret,
+            Code::TooManyRequests,
+            Code::DatabaseUnavailable,
+        ])
 }
 
 form! {
@@ -80,6 +86,7 @@ async fn ask(
     _: Query<Nothing>,
     sent: Repeatable<Wanted>,
 ) -> Result<Accepted, Problem> {
+    let challenged = challenged.mailing(&sent.form.new_email);
     let caller = &challenged.caller;
     let attempt = sent.attempt(&app, &caller.sender());
     let Wanted {
@@ -124,7 +131,8 @@ async fn ask(
     };
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    if accounts::request_email_change(&connection, author, &change, &mail).await? {
+    let change = accounts::request_email_change(&connection, author, &change, &mail);
+    if challenged.make(&connection, change).await? {
         Ok(Accepted)
     } else {
         Err(Code::EditConflict.into())
@@ -185,22 +193,34 @@ async fn confirm_one(
     sent: Repeatable<Mailed>,
 ) -> Result<Done, Problem> {
     let attempt = sent.attempt(&app, &format!("secret {}", sent.form.token));
+    let token = Token::parse(&sent.form.token);
     let connection = app.database.connection().await?;
-    let author = Author::nobody(&origin).once(attempt.as_ref());
-    if let Some(token) = Token::parse(&sent.form.token) {
+    let find = async {
+        match &token {
+            Some(token) => accounts::find_email_change(&connection, token).await,
+            None => Ok(None),
+        }
+    };
+    let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    let author = Author::nobody(&origin);
+    let mut found = app.limit_beside(&connection, author, &charge, find).await?;
+    let author = author.once(attempt.as_ref());
+    if let Some(token) = &token {
         // The other side may be confirmed in between: then this one is the last.
-        for _ in 0..2 {
-            let found = accounts::find_email_change(&connection, &token).await?;
-            let Some(found) = found else {
+        for is_again in [false, true] {
+            if is_again {
+                found = accounts::find_email_change(&connection, token).await?;
+            }
+            let Some(found) = &found else {
                 break;
             };
             let mail = if found.is_last {
-                Some(told(&app, language, &found)?)
+                Some(told(&app, language, found)?)
             } else {
                 None
             };
             let confirm =
-                accounts::confirm_email_change(&connection, author, &token, &found, mail.as_ref());
+                accounts::confirm_email_change(&connection, author, token, found, mail.as_ref());
             match confirm.await {
                 Ok(true) => return Ok(Done),
                 Ok(false) => {}
@@ -229,6 +249,8 @@ async fn cancel_one(
     sent: Repeatable<Mailed>,
 ) -> Result<Done, Problem> {
     let attempt = sent.attempt(&app, &format!("secret {}", sent.form.token));
+    let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    app.limit(Author::nobody(&origin), &charge).await?;
     let connection = app.database.connection().await?;
     let author = Author::nobody(&origin).once(attempt.as_ref());
     if let Some(token) = Token::parse(&sent.form.token)

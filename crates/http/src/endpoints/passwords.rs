@@ -132,12 +132,8 @@ async fn change(
     };
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    let (changed, forgiven) = tokio::join!(
-        accounts::change_password(&connection, author, &new, &mail),
-        challenged.forgive(&connection)
-    );
-    forgiven?;
-    if changed? {
+    let change = accounts::change_password(&connection, author, &new, &mail);
+    if challenged.make(&connection, change).await? {
         Ok(Done)
     } else {
         Err(Code::EditConflict.into())
@@ -191,10 +187,8 @@ async fn choose(
         }
     };
     let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
-    let (refusal, holder) = tokio::join!(limits::count(&connection, &charge), find);
     let author = Author::nobody(&origin);
-    app.admit(&connection, author, &charge, refusal?).await?;
-    let holder = holder?;
+    let holder = app.limit_beside(&connection, author, &charge, find).await?;
     drop(connection);
     if let (Some(token), Some(holder)) = (&token, holder) {
         check_owner(&password, "password", &holder.name, &holder.email)?;

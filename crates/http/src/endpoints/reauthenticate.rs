@@ -68,7 +68,8 @@ async fn prove(
     };
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    let proved = sessions::prove_again(&connection, author, &proving).await?;
+    let change = sessions::prove_again(&connection, author, &proving);
+    let proved = challenged.make(&connection, change).await?;
     show(&app, principal, &proved.ok_or(Code::EditConflict)?)
 }
 

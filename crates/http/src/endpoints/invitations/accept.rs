@@ -1,7 +1,10 @@
 //! Accepting an invitation: the mail shows whose the address is.
 
 use axum::extract::State;
-use usher_core::{Author, Constraint, Error as CoreError, accounts, invitations, one_time::Token};
+use usher_core::{
+    Author, Constraint, Error as CoreError, accounts, invitations, limits::Rate, one_time::Token,
+    passwords::Owner,
+};
 use usher_domain::{Action, Invalid, Name, Password};
 
 use crate::{
@@ -22,6 +25,7 @@ pub(crate) fn acceptance() -> Operations {
         .audits(Action::InvitationAccept)
         .fails_with(&[
             Code::InvalidSecret,
+            Code::TooManyRequests,
             Code::EmailTaken,
             Code::Busy,
             Code::DatabaseUnavailable,
@@ -56,10 +60,15 @@ async fn accept(
     let token = Token::parse(&token);
     let connection = app.database.connection().await?;
     // Whether it is good the change itself decides.
-    let found = match &token {
-        Some(token) => invitations::find_open(&connection, token).await?,
-        None => None,
+    let find = async {
+        match &token {
+            Some(token) => invitations::find_open(&connection, token).await,
+            None => Ok(None),
+        }
     };
+    let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    let author = Author::nobody(&origin);
+    let found = app.limit_beside(&connection, author, &charge, find).await?;
     drop(connection);
     let mut is_taken = false;
     if let (Some(token), Some(found)) = (&token, found) {
@@ -71,7 +80,9 @@ async fn accept(
             ));
         };
         check_owner(&password, "password", &name, &found.email)?;
-        let password = app.passwords.hash(password).await?;
+        app.leaks.check(&password, "password").await?;
+        let owner = Owner::Address(&found.email);
+        let password = app.passwords.hash(password, owner).await?;
         let connection = app.database.connection().await?;
         let author = Author::nobody(&origin).once(attempt.as_ref());
         let accepted =
