@@ -46,10 +46,9 @@ pub struct Problem {
     detail: Option<String>,
     faults: Vec<Fault>,
     members: Vec<(&'static str, Value)>,
-    challenge: Option<String>,
+    /// Stand in for what the status alone would say.
+    headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Box<dyn Error + Send + Sync>>,
-    /// After how many seconds to try again.
-    wait: Option<i32>,
 }
 
 impl From<Code> for Problem {
@@ -59,9 +58,8 @@ impl From<Code> for Problem {
             detail: None,
             faults: Vec::new(),
             members: Vec::new(),
-            challenge: None,
+            headers: Vec::new(),
             source: None,
-            wait: None,
         }
     }
 }
@@ -88,8 +86,9 @@ impl Problem {
 
     /// Refuses somebody for so many seconds.
     pub(crate) fn limited(seconds: i32) -> Self {
+        let wait = (header::RETRY_AFTER, HeaderValue::from(seconds));
         Self {
-            wait: Some(seconds),
+            headers: vec![wait],
             ..Self::from(Code::TooManyRequests)
         }
     }
@@ -101,10 +100,12 @@ impl Problem {
         self
     }
 
-    /// Says in `WWW-Authenticate` what is asked for.
+    /// Says in `WWW-Authenticate` what is asked for (RFC 9470, section 3).
     #[must_use]
     pub(crate) fn with_challenge(mut self, challenge: String) -> Self {
-        self.challenge = Some(challenge);
+        let challenge = HeaderValue::try_from(challenge).ok();
+        self.headers
+            .extend(challenge.map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
         self
     }
 
@@ -177,24 +178,17 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            StatusCode::TOO_MANY_REQUESTS => {
-                let wait = self.wait.unwrap_or(1);
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
-            }
             _ => {}
         }
+        headers.extend(self.headers.iter().cloned());
         if let Some(allow) = allow {
             headers.insert(header::ALLOW, allow.clone());
         }
         response
     }
 
-    /// RFC 6750, section 3, and RFC 9470, section 3.
+    /// RFC 6750, section 3.
     fn challenge(&self) -> HeaderValue {
-        let own = self.challenge.as_deref().map(HeaderValue::try_from);
-        if let Some(Ok(own)) = own {
-            return own;
-        }
         HeaderValue::from_static(match self.code {
             Code::Unauthenticated if self.detail.is_none() => {
                 r#"Bearer realm="usher", error="invalid_token""#
