@@ -105,8 +105,8 @@ for each row
 when (
   old.email <> new.email
   or old.password_changed_at is distinct from new.password_changed_at
-  or not new.is_active
-  or new.deleted_at is not null
+  or (old.is_active and not new.is_active)
+  or (old.deleted_at is null and new.deleted_at is not null)
 )
 execute function users_end_email_changes();
 

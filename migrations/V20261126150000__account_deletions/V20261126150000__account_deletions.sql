@@ -71,7 +71,10 @@ $$;
 create trigger users_end_deletions
 after update of is_active, deleted_at on users
 for each row
-when (new.is_active or new.deleted_at is not null)
+when (
+  (not old.is_active and new.is_active)
+  or (old.deleted_at is null and new.deleted_at is not null)
+)
 execute function users_end_deletions();
 
 select grant_privileges();

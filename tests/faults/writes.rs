@@ -152,6 +152,33 @@ impl Write {
         }
     }
 
+    /// Tells whether nobody has the address before.
+    fn is_of_nobody(self) -> bool {
+        matches!(
+            self,
+            Self::Create
+                | Self::Register
+                | Self::Invite
+                | Self::ResendInvitation
+                | Self::Revoke
+                | Self::Accept
+        )
+    }
+
+    fn needs_session(self) -> bool {
+        matches!(
+            self,
+            Self::ChangeOwn
+                | Self::ChangePassword
+                | Self::AskEmail
+                | Self::Leave
+                | Self::Reauthenticate
+                | Self::Refresh
+                | Self::SignOut
+                | Self::EndAll
+        )
+    }
+
     /// Makes a request ready, with a user and a session when it needs them.
     pub(crate) async fn prepare(
         self,
@@ -161,34 +188,14 @@ impl Write {
         id: &str,
     ) -> Prepared {
         let email = format!("{id}@example.com");
-        let user = if matches!(
-            self,
-            Self::Create
-                | Self::Register
-                | Self::Invite
-                | Self::ResendInvitation
-                | Self::Revoke
-                | Self::Accept
-        ) {
+        let user = if self.is_of_nobody() {
             0
         } else {
             move_in(client, &email).await
         };
         let sign_in = sign_in(&email);
         let needs_another = matches!(self, Self::EndOther | Self::EndOthers);
-        let needs_session = needs_another
-            || matches!(
-                self,
-                Self::ChangeOwn
-                    | Self::ChangePassword
-                    | Self::AskEmail
-                    | Self::Leave
-                    | Self::Reauthenticate
-                    | Self::Refresh
-                    | Self::SignOut
-                    | Self::EndAll
-            );
-        let session = if needs_session {
+        let session = if needs_another || self.needs_session() {
             sign_in.to(at).await.expect(200)
         } else {
             Value::Null
@@ -267,6 +274,15 @@ impl Write {
                 let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
                 Ask::post("/api/auth/password", form).with_token(own)
             }
+            _ => self.ask_later(scene, id),
+        }
+    }
+
+    /// The same for another address, the end of an account, and invitations.
+    fn ask_later(self, scene: &Scene, id: &str) -> Ask {
+        let own = scene.session["accessToken"].as_str().unwrap_or_default();
+        let (email, token) = (&scene.email, &scene.token);
+        match self {
             Self::AskEmail => {
                 let new = format!("new-{email}");
                 let form = json!({ "newEmail": new, "currentPassword": PASSWORD });
@@ -297,6 +313,7 @@ impl Write {
                 let form = json!({ "token": token, "name": id, "password": PASSWORD });
                 Ask::post("/api/auth/invitation", form)
             }
+            other => panic!("say how {other:?} is asked for"),
         }
     }
 }

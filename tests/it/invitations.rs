@@ -100,8 +100,8 @@ async fn a_password_that_breaks_the_policy_leaves_the_invitation_as_it_is() {
 #[tokio::test]
 async fn an_address_is_invited_once_at_a_time_and_not_when_somebody_has_it() {
     let t = TestApp::start().await;
-    let taken = invite(&t.admin(), "Member@example.com", &["user"]).await;
-    assert_eq!(taken.problem(409), "email-taken");
+    let owned = invite(&t.admin(), "Member@example.com", &["user"]).await;
+    assert_eq!(owned.problem(409), "email-taken");
     invited(&t, NEW, &["user"]).await;
     let again = invite(&t.admin(), NEW, &["user"]).await;
     assert_eq!(again.problem(409), "invitation-exists");

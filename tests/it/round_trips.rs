@@ -68,7 +68,13 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "email": "member@example.com" });
             anonymous.post(path, form).await
         }
-        ("POST", "/api/auth/verify-email") => {
+        (
+            "POST",
+            "/api/auth/verify-email"
+            | "/api/auth/email/confirm"
+            | "/api/auth/email/cancel"
+            | "/api/auth/restore",
+        ) => {
             let form = json!({ "token": session["mailed"] });
             anonymous.post(path, form).await
         }
@@ -85,15 +91,7 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "newEmail": "other@example.com", "currentPassword": PASSWORD });
             admin.post(path, form).await
         }
-        ("POST", "/api/auth/email/confirm" | "/api/auth/email/cancel") => {
-            let form = json!({ "token": session["mailed"] });
-            anonymous.post(path, form).await
-        }
         ("DELETE", "/api/me") => deletion::leave(&t.member()).await,
-        ("POST", "/api/auth/restore") => {
-            let form = json!({ "token": session["mailed"] });
-            anonymous.post(path, form).await
-        }
         ("POST", "/api/auth/reauthenticate") => {
             admin.post(path, json!({ "password": PASSWORD })).await
         }

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use usher_core::{Constraint, Error as CoreError, sessions::Actor};
 use usher_domain::{Invalid, Permission, RequestId};
