@@ -25,8 +25,11 @@ const WARM_UP: usize = 50;
 /// Everything comes from one address here, and goes to few.
 const LIMITS: &str = "login-address=1000000/1,register-address=1000000/1,mail-address=1000000/1,mail-recipient=1000000/1,everybody=1000000/1";
 
-/// What is asked, with the address that it is asked for.
-const REQUESTS: [(&str, fn(&str) -> Value); 4] = [
+/// Writes a request for an address.
+type Form = fn(&str) -> Value;
+
+/// What is asked, and where.
+const REQUESTS: [(&str, Form); 4] = [
     (
         "/api/auth/login",
         |email| json!({ "email": email, "password": "not the right one at all" }),

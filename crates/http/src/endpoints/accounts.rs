@@ -6,7 +6,7 @@ use axum::extract::State;
 use usher_core::{
     Author,
     accounts::{self, NewAccount, Wish},
-    limits::{self, Rate, Tries},
+    limits::{Rate, Tries},
     mails::Mail,
     one_time::{OneTime, Shown, Token},
     passwords::Owner,

@@ -16,7 +16,7 @@ use usher_core::{
     tokens::{self, Presented},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Clock, Email, Method, Methods, Origin, PasswordAttempt};
+use usher_domain::{Action, Clock, Email, Method, Methods, Origin, PasswordAttempt, User};
 
 use super::users::UserView;
 use crate::{
@@ -140,41 +140,31 @@ async fn sign_in(
     let known = stored.as_ref().zip(user.as_ref());
     let verdict = app.passwords.verify(login.password, known).await?;
     let connection = app.database.connection().await?;
-    let (failure, code) = match (&user, &stored) {
-        (Some(user), Some(stored)) if verdict.is_right && user.is_active && !must_verify => {
-            let rehashed = verdict.rehashed.as_ref();
-            let sign_in = SignIn {
-                user: user.id,
-                checked: stored,
-                rehashed,
-                attempt: attempt.as_ref(),
-                methods: &Methods::one(Method::Password),
-            };
-            let started = sessions::start(&connection, &origin, &app.secret, sign_in);
-            let forgiven = limits::forgive(&connection, &charge);
-            let (session, forgiven) = tokio::join!(started, forgiven);
-            if let (Some(session), ()) = (session?, forgiven?) {
-                return show(&app, &session);
-            }
-            if rehashed.is_some() {
-                // Another sign-in of the same account renewed the hash first; the next one finds it.
-                return Err(Code::Busy.into());
-            }
-            // The account changed between the check and the sign-in.
-            (LoginFailure::WrongPassword, Code::InvalidCredentials)
+    if let (Some(user), Some(stored)) = (&user, &stored)
+        && verdict.is_right
+        && user.is_active
+        && !must_verify
+    {
+        let rehashed = verdict.rehashed.as_ref();
+        let sign_in = SignIn {
+            user: user.id,
+            checked: stored,
+            rehashed,
+            attempt: attempt.as_ref(),
+            methods: &Methods::one(Method::Password),
+        };
+        let started = sessions::start(&connection, &origin, &app.secret, sign_in);
+        let forgiven = limits::forgive(&connection, &charge);
+        let (session, forgiven) = tokio::join!(started, forgiven);
+        if let (Some(session), ()) = (session?, forgiven?) {
+            return show(&app, &session);
         }
-        (Some(user), Some(_)) if verdict.is_right && user.is_active => {
-            (LoginFailure::UnverifiedEmail, Code::EmailUnverified)
+        if rehashed.is_some() {
+            // Another sign-in of the same account renewed the hash first; the next one finds it.
+            return Err(Code::Busy.into());
         }
-        (Some(_), Some(_)) if verdict.is_right && is_leaving => {
-            (LoginFailure::DeletionPending, Code::DeletionPending)
-        }
-        (Some(_), Some(_)) if verdict.is_right => {
-            (LoginFailure::InactiveAccount, Code::AccountInactive)
-        }
-        (Some(_), _) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
-        (None, _) => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
-    };
+    }
+    let (failure, code) = refusal(user.as_ref(), verdict.is_right, must_verify, is_leaving);
     let user = user.map(|user| user.id);
     let record = sessions::record_failure(&connection, &origin, user, failure);
     if verdict.is_right {
@@ -184,6 +174,29 @@ async fn sign_in(
         record.await?;
     }
     Err(code.into())
+}
+
+/// Returns why nobody signs in, and what is told of it: all there is to whoever knows the password, and nothing to others.
+fn refusal(
+    user: Option<&User>,
+    is_right: bool,
+    must_verify: bool,
+    is_leaving: bool,
+) -> (LoginFailure, Code) {
+    match user {
+        None => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
+        Some(user) if is_right && user.is_active && must_verify => {
+            (LoginFailure::UnverifiedEmail, Code::EmailUnverified)
+        }
+        Some(user) if is_right && !user.is_active && is_leaving => {
+            (LoginFailure::DeletionPending, Code::DeletionPending)
+        }
+        Some(user) if is_right && !user.is_active => {
+            (LoginFailure::InactiveAccount, Code::AccountInactive)
+        }
+        // With the right password, the account changed between the check and the sign-in.
+        Some(_) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
+    }
 }
 
 /// Counts a try to sign in, and returns whose account it is, in the same round trip.

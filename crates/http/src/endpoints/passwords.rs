@@ -4,7 +4,7 @@ use axum::extract::State;
 use usher_core::{
     Author,
     accounts::{self, PasswordChange, Wish},
-    limits::{self, Rate},
+    limits::Rate,
     mails::Mail,
     one_time::{self, OneTime, Shown, Token},
     passwords::Owner,
