@@ -12,6 +12,7 @@ mod answers;
 mod audit;
 mod audit_logs;
 mod auth;
+mod browser_mode;
 mod consistency;
 mod contract;
 mod database;

@@ -137,6 +137,11 @@ impl Instance {
         self.is_known(self.cron_secret.as_deref(), token)
     }
 
+    /// Returns the origin that the pages of this deployment have, such as `https://id.example.com`.
+    pub(crate) fn origin(&self) -> &str {
+        &self.site
+    }
+
     /// Returns the link to a page of this deployment. The token stands in the fragment, which no server gets to see.
     pub(crate) fn link(&self, page: &str, token: &Token) -> String {
         format!("{}/account/{page}.html#token={}", self.site, token.expose())

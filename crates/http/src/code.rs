@@ -91,6 +91,9 @@ codes! {
     SignUpClosed = FORBIDDEN, "sign-up-closed",
         "Nobody may register with this address.",
         "Ask an administrator for an account.";
+    ForeignOrigin = FORBIDDEN, "foreign-origin",
+        "A page of another origin may not do this.",
+        "Serve the page under the origin of the API, and send `Usher-Session: cookie` from there alone.";
     RoleEscalation = FORBIDDEN, "role-escalation",
         "A role allows more than the caller may do.",
         "Nobody gives away, or acts on, permissions they do not hold; ask somebody who holds them.";

@@ -79,9 +79,9 @@ pub(crate) trait Described<T> {
 
 macro_rules! described {
     ($($part:ident),+) => {
-        impl<F, Fut, M, $($part),+> Described<(M, $($part,)+)> for F
+        impl<Handler, Fut, M, $($part),+> Described<(M, $($part,)+)> for Handler
         where
-            F: FnOnce($($part),+) -> Fut,
+            Handler: FnOnce($($part),+) -> Fut,
             Fut: Future,
             Fut::Output: Answer,
             $($part: Part,)+
@@ -100,3 +100,4 @@ described!(A, B, C);
 described!(A, B, C, D);
 described!(A, B, C, D, E);
 described!(A, B, C, D, E, G);
+described!(A, B, C, D, E, F);

@@ -10,6 +10,7 @@ pub mod access;
 pub mod answer;
 mod app;
 mod code;
+mod delivery;
 mod describe;
 mod endpoints;
 pub mod input;

@@ -16,15 +16,17 @@ use usher_core::{
     tokens::{self, Presented},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Clock, Email, Method, Methods, Origin, PasswordAttempt, User};
+use usher_domain::{Action, Clock, Email, Invalid, Method, Methods, Origin, PasswordAttempt, User};
 
 use super::users::UserView;
 use crate::{
     App, Code, Operations, Problem, access,
     answer::{Done, Shown, json_response, view},
+    delivery::{Delivered, Delivery},
     describe::{Answer, AnswerDocs, Docs, Part},
     input::{Nothing, OptionalBody, Query, Repeatable, form},
     origin::From,
+    problem::Place,
 };
 
 pub(crate) fn login() -> Operations {
@@ -88,8 +90,8 @@ form! {
 form! {
     /// A refresh token.
     Refresh {
-        /// The token, as it was given at sign-in or at the last refresh.
-        refresh_token: String = "refreshToken",
+        /// The token, as it was given at sign-in or at the last refresh; absent when the cookie has it.
+        refresh_token: Option<String> = "refreshToken",
     }
 }
 
@@ -102,8 +104,8 @@ view! {
         token_type: &'static str,
         /// How long the access token is valid, in seconds.
         expires_in: i64,
-        /// Buys the next tokens, once.
-        refresh_token: String,
+        /// Buys the next tokens, once; null when the cookie has it.
+        refresh_token: Option<String>,
         /// Goes into the next sign-in on this device, for 180 days. It opens nothing.
         device_token: String,
         /// Who is signed in.
@@ -115,9 +117,10 @@ view! {
 async fn sign_in(
     State(app): State<App>,
     From(origin): From,
+    delivery: Delivery,
     _: Query<Nothing>,
     sent: Repeatable<Login>,
-) -> Result<Shown<SessionView>, Problem> {
+) -> Result<Delivered<Shown<SessionView>>, Problem> {
     let attempt = sent.attempt(&app, &format!("address {}", sent.form.email));
     let login = sent.form;
     let email = &login.email;
@@ -157,7 +160,8 @@ async fn sign_in(
         let forgiven = limits::forgive(&connection, &charge);
         let (session, forgiven) = tokio::join!(started, forgiven);
         if let (Some(session), ()) = (session?, forgiven?) {
-            return show(&app, &session);
+            leave_behind(&app, &connection, &origin, &delivery).await?;
+            return show(&app, &delivery, &session);
         }
         if rehashed.is_some() {
             // Another sign-in of the same account renewed the hash first; the next one finds it.
@@ -220,14 +224,41 @@ async fn find(
     Ok(found)
 }
 
+/// Ends the session whose cookie the browser had before it signed in: the new one takes its place (ASVS 5.0.0, 7.2.4).
+pub(super) async fn leave_behind(
+    app: &App,
+    connection: &Connection,
+    origin: &Origin,
+    delivery: &Delivery,
+) -> Result<(), Problem> {
+    let before = match delivery {
+        Delivery::Cookie(Some(token)) => RefreshToken::parse(token),
+        Delivery::Cookie(None) | Delivery::Body => None,
+    };
+    if let Some(token) = before {
+        sessions::end_by_token(connection, origin, &token, &app.secret).await?;
+    }
+    Ok(())
+}
+
 /// POST /api/auth/refresh, anyone with a refresh token, REFRESH or `REFRESH_REUSE`.
 async fn prolong(
     State(app): State<App>,
     From(origin): From,
+    delivery: Delivery,
     _: Query<Nothing>,
     sent: Repeatable<Refresh>,
-) -> Result<Shown<SessionView>, Problem> {
-    let token = RefreshToken::parse(&sent.form.refresh_token).ok_or(Code::InvalidRefreshToken)?;
+) -> Result<Delivered<Shown<SessionView>>, Problem> {
+    let text = delivery.token(sent.form.refresh_token.as_deref())?;
+    if text.is_none() && !delivery.is_cookie() {
+        let invalid = Invalid::new("required", "is required");
+        return Err(Problem::invalid_at(
+            Place::Pointer("/refreshToken".to_owned()),
+            invalid,
+        ));
+    }
+    let token = text.and_then(RefreshToken::parse);
+    let token = token.ok_or(Code::InvalidRefreshToken)?;
     let attempt = sent.attempt(&app, &format!("session {}", token.session()));
     let attempt = attempt.as_ref();
     let charge = app.charge().address(Rate::RefreshAddress, origin.ip);
@@ -236,7 +267,7 @@ async fn prolong(
     let author = Author::nobody(&origin);
     app.admit(&connection, author, &charge, refusal).await?;
     match sessions::rotate(&connection, &origin, &token, &app.secret, attempt).await? {
-        Rotation::Renewed(session) => show(&app, &session),
+        Rotation::Renewed(session) => show(&app, &delivery, &session),
         Rotation::Refused | Rotation::Reused => Err(Code::InvalidRefreshToken.into()),
     }
 }
@@ -246,29 +277,34 @@ async fn sign_out(
     State(app): State<App>,
     From(origin): From,
     OptionalToken(token): OptionalToken,
+    delivery: Delivery,
     _: Query<Nothing>,
     OptionalBody(form): OptionalBody<Refresh>,
-) -> Result<Done, Problem> {
-    match (token, form) {
+) -> Result<Delivered<Done>, Problem> {
+    let text = form.as_ref().and_then(|form| form.refresh_token.as_deref());
+    let text = delivery.token(text)?;
+    match (token, text) {
         (Some(token), None) => {
             let connection = app.database.connection().await?;
             if !sessions::end(&connection, &origin, token).await? {
                 return Err(Code::Unauthenticated.into());
             }
         }
-        (None, Some(form)) => {
-            if let Some(token) = RefreshToken::parse(&form.refresh_token) {
+        (None, Some(text)) => {
+            if let Some(token) = RefreshToken::parse(text) {
                 let connection = app.database.connection().await?;
                 sessions::end_by_token(&connection, &origin, &token, &app.secret).await?;
             }
         }
+        // Without a cookie there is nothing to end, and the browser is to forget what it has.
+        (None, None) if delivery.is_cookie() => {}
         (None, None) => return Err(Code::Unauthenticated.into()),
         (Some(_), Some(_)) => {
             let detail = "Send the access token or the refresh token, not both.";
             return Err(Problem::from(Code::ValidationFailed).with_detail(detail));
         }
     }
-    Ok(Done)
+    Ok(delivery.take(Done))
 }
 
 /// GET /api/auth/jwks, anyone.
@@ -276,22 +312,29 @@ async fn keys(State(app): State<App>, _: Query<Nothing>) -> Result<Keys, Problem
     Ok(Keys(app))
 }
 
-fn show(app: &App, session: &Session) -> Result<Shown<SessionView>, Problem> {
+/// Shows the tokens of a session, the refresh token where the client wants to have it.
+pub(super) fn show(
+    app: &App,
+    delivery: &Delivery,
+    session: &Session,
+) -> Result<Delivered<Shown<SessionView>>, Problem> {
     // An answer that is given again gives no more than the first one did.
     let access_token = app
         .tokens
         .issue(session.principal(), &session.proof, session.issued_at)?;
     let expires_in = tokens::LIFETIME - session.age;
-    Ok(Shown::new(SessionView {
+    let refresh_token = session.refresh.expose();
+    let view = SessionView {
         access_token,
         token_type: "Bearer",
         expires_in: expires_in
             .whole_seconds()
             .clamp(0, tokens::LIFETIME.whole_seconds()),
-        refresh_token: session.refresh.expose(),
+        refresh_token: (!delivery.is_cookie()).then(|| refresh_token.clone()),
         device_token: device_token(&app.secret, session.user.id, session.id, session.issued_at),
         user: UserView::from(&session.user),
-    }))
+    };
+    Ok(delivery.give(Shown::new(view), &refresh_token))
 }
 
 /// The access token of the caller, who may have none; a bad one is refused. Its session may have ended: who signs out
