@@ -84,7 +84,10 @@ async fn follow(origin: String, mails: String) {
     assert!(steps.len() > 5, "the guide has steps");
     let mut script = "set -eu\n".to_owned();
     for step in &steps {
-        script += &format!("{}\necho '{END_OF_STEP}'\n", step.commands);
+        script.push_str(&step.commands);
+        script.push_str("\necho '");
+        script.push_str(END_OF_STEP);
+        script.push_str("'\n");
     }
     let script = script.replace(MAILS, &mails).replace(ORIGIN, &origin);
     let mut command = Command::new("bash");

@@ -79,9 +79,9 @@ pub(crate) trait Described<T> {
 
 macro_rules! described {
     ($($part:ident),+) => {
-        impl<Handler, Fut, M, $($part),+> Described<(M, $($part,)+)> for Handler
+        impl<F, Fut, M, $($part),+> Described<(M, $($part,)+)> for F
         where
-            Handler: FnOnce($($part),+) -> Fut,
+            F: FnOnce($($part),+) -> Fut,
             Fut: Future,
             Fut::Output: Answer,
             $($part: Part,)+
@@ -100,4 +100,3 @@ described!(A, B, C);
 described!(A, B, C, D);
 described!(A, B, C, D, E);
 described!(A, B, C, D, E, G);
-described!(A, B, C, D, E, F);

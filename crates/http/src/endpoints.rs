@@ -14,6 +14,7 @@ pub(crate) mod passwords;
 pub(crate) mod reauthenticate;
 pub(crate) mod roles;
 pub(crate) mod sessions;
+pub(crate) mod sign_in;
 pub(crate) mod user_roles;
 pub(crate) mod users;
 

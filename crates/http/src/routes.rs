@@ -56,7 +56,7 @@ macro_rules! endpoint {
 endpoint!(HEALTH, "/api/health", health::report);
 endpoint!(HEALTH_LIVE, "/api/health/live", health::liveness);
 endpoint!(HEALTH_READY, "/api/health/ready", health::readiness);
-endpoint!(AUTH_LOGIN, "/api/auth/login", auth::login);
+endpoint!(AUTH_LOGIN, "/api/auth/login", sign_in::login);
 endpoint!(AUTH_REFRESH, "/api/auth/refresh", auth::refresh);
 endpoint!(AUTH_LOGOUT, "/api/auth/logout", auth::logout);
 endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);

@@ -19,6 +19,7 @@
 
 use std::{env, fs};
 
+mod asks;
 mod caller;
 mod cold;
 mod cost;

@@ -17,7 +17,8 @@ use usher_tests::{
     },
     repository,
 };
-use uuid::Uuid;
+
+use crate::asks::{self, Ask};
 
 /// How a function speaks to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,60 +117,20 @@ impl Stage {
 
     /// Sends what an endpoint is usually asked; who signs in stays signed in with the next one.
     pub(crate) async fn ask(&mut self, client: &Client, endpoint: &Endpoint) -> Answer {
-        let renewal = json!({ "refreshToken": self.refresh });
-        let admin = self.token(Person::Admin);
-        let (answer, status) = match endpoint.path {
-            path @ "/api/auth/login" => (client.post(path, "", &credentials()).await, 200),
-            path @ "/api/auth/refresh" => (client.post(path, "", &renewal).await, 200),
-            path @ "/api/auth/logout" => (client.post(path, "", &renewal).await, 204),
-            path @ "/api/auth/register" => {
-                let new =
-                    json!({ "name": "New", "email": "new@example.org", "password": PASSWORD });
-                (client.post(path, "", &new).await, 202)
-            }
-            path @ ("/api/auth/resend" | "/api/auth/password/forgot") => {
-                let address = json!({ "email": Person::Member.email() });
-                (client.post(path, "", &address).await, 202)
-            }
-            // A secret that is good could be shown only once.
-            path @ ("/api/auth/verify-email"
-            | "/api/auth/password/reset"
-            | "/api/auth/email/confirm"
-            | "/api/auth/email/cancel"
-            | "/api/auth/restore"
-            | "/api/auth/invitation") => (client.post(path, "", &guess(path)).await, 400),
-            // A password that is right could be changed only once.
-            path @ "/api/auth/password" => {
-                let form = json!({ "currentPassword": "a wrong one", "newPassword": PASSWORD });
-                (client.post(path, &admin, &form).await, 403)
-            }
-            path @ "/api/me/email" => {
-                let form =
-                    json!({ "newEmail": "new@example.org", "currentPassword": "a wrong one" });
-                (client.post(path, &admin, &form).await, 403)
-            }
-            path @ "/api/auth/reauthenticate" => {
-                let form = json!({ "password": PASSWORD });
-                (client.post(path, &admin, &form).await, 200)
-            }
-            // A session that is there could be ended only once.
-            "/api/me/sessions/{session_id}" => {
-                let path = format!("/api/me/sessions/{}", Uuid::max());
-                (client.delete(&path, &admin).await, 404)
-            }
-            // An invitation that is there could be accepted or revoked only once.
-            "/api/invitations/{invitation_id}" => {
-                (client.delete("/api/invitations/999", &admin).await, 404)
-            }
-            "/api/invitations/{invitation_id}/resend" => {
-                let path = "/api/invitations/999/resend";
-                (client.post(path, &admin, &json!({})).await, 404)
-            }
-            path if path.starts_with("/api/cron/") => (client.get(path, CRON_SECRET).await, 200),
-            path => {
-                let path = path.replace("{user_id}", "4");
-                (client.get(&path, &admin).await, 200)
-            }
+        let path = endpoint.path;
+        let (answer, status) = if let Some((form, status)) = asks::anonymous(path, &self.refresh) {
+            (client.post(path, "", &form).await, status)
+        } else if path.starts_with("/api/cron/") {
+            (client.get(path, CRON_SECRET).await, 200)
+        } else {
+            let admin = self.token(Person::Admin);
+            let (ask, status) = asks::signed_in(path);
+            let answer = match ask {
+                Ask::Get(path) => client.get(&path, &admin).await,
+                Ask::Delete(path) => client.delete(path, &admin).await,
+                Ask::Post(path, form) => client.post(path, &admin, &form).await,
+            };
+            (answer, status)
         };
         assert_eq!(
             answer.status,
@@ -182,16 +143,6 @@ impl Stage {
             self.refresh = refresh_token(&answer.json());
         }
         answer
-    }
-}
-
-/// Returns a secret that nobody was sent, in the form of what is asked.
-fn guess(path: &str) -> Value {
-    let token = "A".repeat(43);
-    if ["/api/auth/password/reset", "/api/auth/invitation"].contains(&path) {
-        json!({ "token": token, "password": PASSWORD })
-    } else {
-        json!({ "token": token })
     }
 }
 

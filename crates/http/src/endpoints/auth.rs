@@ -1,6 +1,4 @@
-//! `/api/auth`: signing in, staying signed in, signing out.
-
-use std::sync::Arc;
+//! `/api/auth`: staying signed in, signing out, and the keys that tell others who is.
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -10,13 +8,12 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 use schemars::JsonSchema;
 use usher_core::{
     Author, Connection,
-    limits::{self, Charge, Rate, device_token},
+    limits::{self, Rate, device_token},
     refresh::RefreshToken,
-    sessions::{self, LoginFailure, Rotation, Session, SignIn},
+    sessions::{self, Rotation, Session},
     tokens::{self, Presented},
-    users::{self, Credentials},
 };
-use usher_domain::{Action, Clock, Email, Invalid, Method, Methods, Origin, PasswordAttempt, User};
+use usher_domain::{Action, Clock, Invalid, Origin};
 
 use super::users::UserView;
 use crate::{
@@ -28,21 +25,6 @@ use crate::{
     origin::From,
     problem::Place,
 };
-
-pub(crate) fn login() -> Operations {
-    Operations::default()
-        .post("Signs in with e-mail address and password.", sign_in)
-        .audits(Action::Login)
-        .fails_with(&[
-            Code::InvalidCredentials,
-            Code::AccountInactive,
-            Code::DeletionPending,
-            Code::EmailUnverified,
-            Code::TooManyRequests,
-            Code::Busy,
-            Code::DatabaseUnavailable,
-        ])
-}
 
 pub(crate) fn refresh() -> Operations {
     Operations::default()
@@ -76,18 +58,6 @@ pub(crate) fn jwks() -> Operations {
 }
 
 form! {
-    /// What somebody signs in with.
-    Login {
-        /// The address.
-        email: Email = "email",
-        /// The password.
-        password: PasswordAttempt = "password",
-        /// What the last sign-in or refresh on this device gave. With it, what strangers try does not hold up the owner.
-        device_token: Option<String> = "deviceToken",
-    }
-}
-
-form! {
     /// A refresh token.
     Refresh {
         /// The token, as it was given at sign-in or at the last refresh; absent when the cookie has it.
@@ -111,117 +81,6 @@ view! {
         /// Who is signed in.
         user: UserView,
     }
-}
-
-/// POST /api/auth/login, anyone, LOGIN or `LOGIN_FAILED`.
-async fn sign_in(
-    State(app): State<App>,
-    From(origin): From,
-    delivery: Delivery,
-    _: Query<Nothing>,
-    sent: Repeatable<Login>,
-) -> Result<Delivered<Shown<SessionView>>, Problem> {
-    let attempt = sent.attempt(&app, &format!("address {}", sent.form.email));
-    let login = sent.form;
-    let email = &login.email;
-    let charge = app.charge_anonymous(Rate::LoginAddress, &origin).sign_in(
-        email,
-        origin.ip,
-        login.device_token.as_deref(),
-    );
-    let found = find(&app, &origin, &charge, email).await?;
-    let (user, stored, must_verify, is_leaving) = match found {
-        Some(Credentials {
-            user,
-            password,
-            must_verify,
-            deletion_due_at,
-        }) => (Some(user), password, must_verify, deletion_due_at.is_some()),
-        None => (None, None, false, false),
-    };
-    // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
-    let known = stored.as_ref().zip(user.as_ref());
-    let verdict = app.passwords.verify(login.password, known).await?;
-    let connection = app.database.connection().await?;
-    if let (Some(user), Some(stored)) = (&user, &stored)
-        && verdict.is_right
-        && user.is_active
-        && !must_verify
-    {
-        let rehashed = verdict.rehashed.as_ref();
-        let sign_in = SignIn {
-            user: user.id,
-            checked: stored,
-            rehashed,
-            attempt: attempt.as_ref(),
-            methods: &Methods::one(Method::Password),
-        };
-        let started = sessions::start(&connection, &origin, &app.secret, sign_in);
-        let forgiven = limits::forgive(&connection, &charge);
-        let (session, forgiven) = tokio::join!(started, forgiven);
-        if let (Some(session), ()) = (session?, forgiven?) {
-            leave_behind(&app, &connection, &origin, &delivery).await?;
-            return show(&app, &delivery, &session);
-        }
-        if rehashed.is_some() {
-            // Another sign-in of the same account renewed the hash first; the next one finds it.
-            return Err(Code::Busy.into());
-        }
-    }
-    let (failure, code) = refusal(user.as_ref(), verdict.is_right, must_verify, is_leaving);
-    let user = user.map(|user| user.id);
-    let record = sessions::record_failure(&connection, &origin, user, failure);
-    if verdict.is_right {
-        let (recorded, forgiven) = tokio::join!(record, limits::forgive(&connection, &charge));
-        recorded.and(forgiven)?;
-    } else {
-        record.await?;
-    }
-    Err(code.into())
-}
-
-/// Returns why nobody signs in, and what is told of it: all there is to whoever knows the password, and nothing to others.
-fn refusal(
-    user: Option<&User>,
-    is_right: bool,
-    must_verify: bool,
-    is_leaving: bool,
-) -> (LoginFailure, Code) {
-    match user {
-        None => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
-        Some(user) if is_right && user.is_active && must_verify => {
-            (LoginFailure::UnverifiedEmail, Code::EmailUnverified)
-        }
-        Some(user) if is_right && !user.is_active && is_leaving => {
-            (LoginFailure::DeletionPending, Code::DeletionPending)
-        }
-        Some(user) if is_right && !user.is_active => {
-            (LoginFailure::InactiveAccount, Code::AccountInactive)
-        }
-        // With the right password, the account changed between the check and the sign-in.
-        Some(_) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
-    }
-}
-
-/// Counts a try to sign in, and returns whose account it is, in the same round trip.
-async fn find(
-    app: &App,
-    origin: &Origin,
-    charge: &Charge,
-    email: &Email,
-) -> Result<Option<Credentials>, Problem> {
-    let find = |connection: Arc<Connection>| async move {
-        let (refusal, found) = tokio::join!(
-            limits::count(&connection, charge),
-            users::find_credentials(&connection, email)
-        );
-        let (refusal, found) = (refusal?, found?);
-        Ok((connection, refusal, found))
-    };
-    let (connection, refusal, found) = app.database.read(find).await?;
-    app.admit(&connection, Author::nobody(origin), charge, refusal)
-        .await?;
-    Ok(found)
 }
 
 /// Ends the session whose cookie the browser had before it signed in: the new one takes its place (ASVS 5.0.0, 7.2.4).
