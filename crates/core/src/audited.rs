@@ -137,7 +137,9 @@ fn written(statement: &str) -> Vec<&str> {
         }
     });
     let tables = places.map(|index| words.get(index).copied().unwrap_or_default());
-    tables.collect()
+    tables
+        .map(|table| table.trim_end_matches([')', ',', ';']))
+        .collect()
 }
 
 impl Connection {
