@@ -14,6 +14,9 @@ use usher_tests::{PASSWORD, TestApp, connect};
 
 use crate::email_changes::{Links, links};
 
+/// All changes are to one address.
+const LIMITS: (&str, &str) = ("USHER_LIMITS", "mail-recipient=1000000/1");
+
 /// How many try at once.
 const MANY: usize = 16;
 /// How often; more with `USHER_RACES=1000`.
@@ -86,7 +89,7 @@ async fn back(t: &TestApp) {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_who_confirm_at_once_each_side_is_confirmed_once_and_the_change_made_once() {
     const CONFIRM: &str = "/api/auth/email/confirm";
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     for round in 0..rounds() {
         let links = links(&t, "new@example.com").await;
         let winners = race(&t, &links, |number| (CONFIRM, number % 2 == 0)).await;
@@ -105,7 +108,7 @@ async fn of_sixteen_who_confirm_at_once_each_side_is_confirmed_once_and_the_chan
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_last_confirmation_and_a_cancellation_at_once_one_wins() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     let mut made = 0;
     for round in 0..rounds() {
         let links = links(&t, "new@example.com").await;
@@ -137,7 +140,7 @@ async fn of_a_last_confirmation_and_a_cancellation_at_once_one_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmation_beside_another_password_makes_nobody_wait_in_a_circle() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     for round in 0..rounds() {
         let links = links(&t, "new@example.com").await;
         let confirm = json!({ "token": links.old });
@@ -175,7 +178,7 @@ async fn a_confirmation_beside_another_password_makes_nobody_wait_in_a_circle() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_looks_first_and_writes_afterwards_makes_and_cancels_the_same_change() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     links(&t, "new@example.com").await;
     let mut clients = Vec::new();
     for _ in 0..MANY {
