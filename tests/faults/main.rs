@@ -9,6 +9,7 @@ mod clocks;
 mod connections;
 mod crash;
 mod disk;
+mod factors;
 mod freeze;
 mod ledger;
 mod network;

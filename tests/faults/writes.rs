@@ -9,6 +9,7 @@ use usher_tests::{PASSWORD, Person, processes::client::Answer};
 
 use crate::{
     asks::{Ask, Reply},
+    factors,
     stage::Stage,
 };
 
@@ -18,7 +19,7 @@ mod scene;
 use scene::{email_change, invitation, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 27] = [
+pub(crate) const ALL: [Write; 33] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -46,6 +47,12 @@ pub(crate) const ALL: [Write; 27] = [
     Write::ResendInvitation,
     Write::Revoke,
     Write::Accept,
+    Write::Challenge,
+    Write::BeginFactor,
+    Write::ConfirmFactor,
+    Write::RenewCodes,
+    Write::RemoveFactor,
+    Write::ResetFactors,
 ];
 
 /// An operation that writes.
@@ -78,6 +85,12 @@ pub(crate) enum Write {
     ResendInvitation,
     Revoke,
     Accept,
+    Challenge,
+    BeginFactor,
+    ConfirmFactor,
+    RenewCodes,
+    RemoveFactor,
+    ResetFactors,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -133,6 +146,12 @@ impl Write {
             Self::ResendInvitation => ("POST", "/api/invitations/{invitation_id}/resend"),
             Self::Revoke => ("DELETE", "/api/invitations/{invitation_id}"),
             Self::Accept => ("POST", "/api/auth/invitation"),
+            Self::Challenge => ("POST", "/api/auth/challenge"),
+            Self::BeginFactor => ("POST", factors::TOTP),
+            Self::ConfirmFactor => ("POST", factors::CONFIRM),
+            Self::RenewCodes => ("POST", factors::CODES),
+            Self::RemoveFactor => ("DELETE", factors::TOTP),
+            Self::ResetFactors => ("DELETE", "/api/users/{user_id}/factors"),
         }
     }
 
@@ -147,7 +166,11 @@ impl Write {
             | Self::SignIn
             | Self::Refresh
             | Self::ResendInvitation
-            | Self::Reauthenticate => 200,
+            | Self::Reauthenticate
+            | Self::Challenge
+            | Self::BeginFactor
+            | Self::ConfirmFactor
+            | Self::RenewCodes => 200,
             _ => 204,
         }
     }
@@ -214,6 +237,18 @@ impl Write {
             Self::Restore => scene::deletion(client, user, id).await,
             Self::ResendInvitation | Self::Revoke => invitation(client, &email, id).await.0,
             Self::Accept => invitation(client, &email, id).await.1,
+            Self::ConfirmFactor => factors::begun(at, &session).await,
+            Self::Challenge | Self::RenewCodes | Self::RemoveFactor | Self::ResetFactors => {
+                factors::give(client, user).await;
+                let is_half = self == Self::Challenge;
+                let question = if is_half {
+                    sign_in.to(at).await.expect(403)
+                } else {
+                    Value::Null
+                };
+                let token = question["challengeToken"].as_str().unwrap_or_default();
+                token.to_owned()
+            }
             _ => String::new(),
         };
         let scene = Scene {
@@ -278,7 +313,7 @@ impl Write {
         }
     }
 
-    /// The same for another address, the end of an account, and invitations.
+    /// The same for another address, the end of an account, invitations, and second factors.
     fn ask_later(self, scene: &Scene, id: &str) -> Ask {
         let own = scene.session["accessToken"].as_str().unwrap_or_default();
         let (email, token) = (&scene.email, &scene.token);
@@ -312,6 +347,19 @@ impl Write {
             Self::Accept => {
                 let form = json!({ "token": token, "name": id, "password": PASSWORD });
                 Ask::post("/api/auth/invitation", form)
+            }
+            Self::Challenge => {
+                let form = json!({ "challengeToken": token, "code": factors::CODE });
+                Ask::post("/api/auth/challenge", form)
+            }
+            Self::BeginFactor => Ask::post(factors::TOTP, Value::Null).with_token(own),
+            Self::ConfirmFactor => {
+                Ask::post(factors::CONFIRM, json!({ "code": token })).with_token(own)
+            }
+            Self::RenewCodes => Ask::post(factors::CODES, Value::Null).with_token(own),
+            Self::RemoveFactor => Ask::delete(factors::TOTP).with_token(own),
+            Self::ResetFactors => {
+                Ask::delete(&format!("/api/users/{}/factors", scene.user)).with_token(&scene.admin)
             }
             other => panic!("say how {other:?} is asked for"),
         }

@@ -152,6 +152,7 @@ fn only_these_operations_are_open_to_anybody() {
         "POST /api/auth/email/cancel",
         "POST /api/auth/email/confirm",
         "POST /api/auth/invitation",
+        "POST /api/auth/challenge",
         "POST /api/auth/login",
         "POST /api/auth/logout",
         // Who has no account, or lost the way into it, has nothing else to show than a mail.

@@ -9,7 +9,10 @@ use usher_tests::{Answer, CRON_SECRET, PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{NEW, newest_token, register},
-    deletion, email_changes, invitations,
+    challenges::{half, meet},
+    deletion, email_changes,
+    enrolled::{begin, code_of, enrol},
+    invitations,
 };
 
 /// One success for every operation that says it is audited.
@@ -87,6 +90,28 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
         ("POST", "/api/auth/invitation") => {
             let (_, token) = invitations::invited(t, invitations::NEW, &["user"]).await;
             invitations::accept(t, &token).await
+        }
+        ("POST", "/api/auth/challenge") => {
+            let enrolled = enrol(t, Person::Member).await;
+            let challenge = half(t, Person::Member).await;
+            meet(t, &challenge, &enrolled.codes[0]).await
+        }
+        ("POST", "/api/me/factors/totp") => t.member().request_without_body(method, path).await,
+        ("POST", "/api/me/factors/totp/confirm") => {
+            let form = json!({ "code": code_of(&begin(&t.member()).await) });
+            t.member().post(path, form).await
+        }
+        ("POST", "/api/me/factors/recovery-codes") => {
+            enrol(t, Person::Member).await;
+            t.member().request_without_body(method, path).await
+        }
+        ("DELETE", "/api/me/factors/totp") => {
+            enrol(t, Person::Member).await;
+            t.member().delete(path).await
+        }
+        ("DELETE", "/api/users/{user_id}/factors") => {
+            enrol(t, Person::Member).await;
+            admin.delete("/api/users/4/factors").await
         }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
@@ -313,10 +338,12 @@ fn every_action_has_its_operation() {
                 .map(usher_domain::Action::as_str),
         );
     }
-    // These are what is left by what fails: a sign-in, a refresh, a link, a mail, or too much of it; and by the second one who
-    // confirms.
+    // These are what is left by what fails, or is half done: a sign-in, a refresh, a link, a mail, or too much of it; and by the
+    // second one who confirms.
     said.extend([
         "LIMITED",
+        "CODE_REFUSED",
+        "LOGIN_CHALLENGE",
         "LOGIN_FAILED",
         "EMAIL_CHANGE",
         "REFRESH_REUSE",

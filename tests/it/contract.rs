@@ -17,6 +17,8 @@ mod own;
 
 use own::recover;
 
+mod factors;
+
 /// Names a folder with `migrations` and `contract.sql` of the release before.
 const PREVIOUS: &str = "USHER_PREVIOUS_RELEASE";
 
@@ -171,6 +173,7 @@ async fn visit_everything(t: &TestApp) {
     admin.delete(&sessions).await.expect(204);
     send_twice(t).await;
     recover(t).await;
+    factors::visit(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
     t.scheduler().get("/api/cron/maintain").await.expect(200);
 }

@@ -13,7 +13,10 @@ use usher_tests::{Answer, PASSWORD, Person, TestApp, Wire, repository};
 use crate::{
     access::bless,
     accounts::{NEW, newest_token, register},
-    deletion, email_changes, invitations,
+    challenges::{half, meet},
+    deletion, email_changes,
+    enrolled::{code_of, decode, enrol, wrong_code},
+    invitations,
 };
 
 const FILE: &str = "docs/performance.md";
@@ -23,6 +26,8 @@ const END: &str = "<!-- end of round trips -->";
 /// Returns the most waits that the usual request may take.
 fn budget(path: &str, operation: &Operation) -> usize {
     match (operation.action, operation.access()) {
+        // Both steps of a sign-in together.
+        (Some(Action::Login), _) if path == "/api/auth/challenge" => 2,
         (Some(Action::Login), _) => 4,
         // A try at a password is counted and committed before it is looked at.
         (
@@ -34,6 +39,8 @@ fn budget(path: &str, operation: &Operation) -> usize {
             ),
             _,
         ) => 3,
+        // The try is counted and committed before the code is looked at.
+        (Some(Action::FactorAdd), _) => 3,
         // A change with its audit entry, after the check that it may be made.
         (Some(_), _) => 2,
         // What is over is removed, and what is due is taken.
@@ -107,6 +114,21 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "token": session["mailed"], "name": "Ada", "password": PASSWORD });
             anonymous.post(path, form).await
         }
+        ("POST", "/api/auth/challenge") => {
+            let code = session["codes"][0].as_str().unwrap();
+            meet(t, session["challenge"].as_str().unwrap(), code).await
+        }
+        ("POST", "/api/me/factors/totp/confirm") => {
+            let key = decode(session["secret"].as_str().unwrap());
+            t.member()
+                .post(path, json!({ "code": code_of(&key) }))
+                .await
+        }
+        ("POST", "/api/me/factors/totp" | "/api/me/factors/recovery-codes") => {
+            t.member().request_without_body(method, path).await
+        }
+        ("DELETE", "/api/me/factors/totp") => t.member().delete(path).await,
+        ("DELETE", "/api/users/{user_id}/factors") => admin.delete("/api/users/4/factors").await,
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
@@ -154,6 +176,26 @@ async fn mailed(t: &TestApp, path: &str) -> Option<String> {
     Some(newest_token(t).await)
 }
 
+/// Gives the member an authenticator app, or begins with one, where an operation needs it.
+async fn prepare(t: &TestApp, method: &Method, path: &str, session: &mut Value) {
+    match (method.as_str(), path) {
+        ("POST", "/api/me/factors/totp/confirm") => {
+            let begin = "/api/me/factors/totp";
+            let begun = t.member().request_without_body(method, begin).await;
+            session["secret"] = begun.expect(200)["secret"].clone();
+        }
+        ("POST", "/api/me/factors/recovery-codes")
+        | ("DELETE", "/api/me/factors/totp" | "/api/users/{user_id}/factors") => {
+            enrol(t, Person::Member).await;
+        }
+        ("POST", "/api/auth/challenge") => {
+            session["codes"] = enrol(t, Person::Member).await.codes.into();
+            session["challenge"] = half(t, Person::Member).await.into();
+        }
+        _ => {}
+    }
+}
+
 async fn refresh(t: &TestApp, session: &Value) -> Answer {
     let token = json!({ "refreshToken": session["refreshToken"] });
     t.anonymous().post("/api/auth/refresh", token).await
@@ -189,6 +231,8 @@ async fn every_operation_keeps_to_its_budget_and_the_table_is_fresh() {
                 session["mailed"] = token.into();
                 wire.take();
             }
+            prepare(&t, method, path, &mut session).await;
+            wire.take();
             let answer = usual(&t, method, path, &session).await;
             let name = format!("{method} {path}");
             assert!(
@@ -264,6 +308,21 @@ async fn what_is_out_of_the_usual_waits_as_often_as_the_docs_say() {
     };
     check(create().await, 201, 2, "a request with a key");
     check(create().await, 201, 3, "the same request again");
+
+    let enrolled = enrol(&t, Person::Member).await;
+    wire.take();
+    let question = anonymous.sign_in("member@example.com", PASSWORD).await;
+    let question = check(question, 403, 2, "a first step");
+    let challenge = question["challengeToken"].as_str().unwrap();
+    let code = wrong_code(&enrolled.key);
+    let wrong = meet(&t, challenge, &code).await;
+    check(wrong, 401, 2, "a wrong code");
+    let right = meet(&t, challenge, &enrolled.codes[0]).await;
+    let session = check(right, 200, 2, "a second step");
+    let own = anonymous.with_token(session["accessToken"].as_str().unwrap());
+    let form = json!({ "password": PASSWORD, "code": enrolled.codes[1] });
+    let proof = own.post("/api/auth/reauthenticate", form).await;
+    check(proof, 200, 3, "a proof by both factors");
 
     let path = "/api/users?count=exact&q=member&sort=name&limit=1&fields=id&isActive=true";
     let list = t.admin().get(path).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use usher_core::{
     Author,
-    accounts::{self, NewAccount},
+    accounts::{self, NewAccount, NewPassword},
     limits::Charge,
     mails::Mail,
     one_time::{OneTime, Shown, Token},
@@ -16,7 +16,7 @@ use usher_domain::{Email, Language, Message, Name, Origin, Purpose, RequestId, T
 use usher_tests::{TestApp, connect};
 
 /// How many try at once.
-const MANY: usize = 16;
+pub(crate) const MANY: usize = 16;
 /// How often; more with `USHER_RACES=1000`.
 const ROUNDS: usize = 50;
 
@@ -24,14 +24,14 @@ const ROUNDS: usize = 50;
     clippy::disallowed_methods,
     reason = "asks for a longer test, configures nothing"
 )]
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     let wanted = std::env::var("USHER_RACES").ok();
     wanted
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(ROUNDS)
 }
 
-fn origin() -> Origin {
+pub(crate) fn origin() -> Origin {
     Origin {
         ip: None,
         user_agent: None,
@@ -40,7 +40,7 @@ fn origin() -> Origin {
 }
 
 /// Runs the same thing many times at once, and returns how often it was successful.
-async fn winners<F>(attempt: impl Fn() -> F) -> usize
+pub(crate) async fn winners<F>(attempt: impl Fn() -> F) -> usize
 where
     F: Future<Output = bool> + Send + 'static,
 {
@@ -158,7 +158,12 @@ async fn of_sixteen_who_reset_with_the_same_link_one_does() {
                 let author = Author::nobody(&origin);
                 let hash = hash();
                 let charge = Charge::new(&app.secret, &app.limits);
-                let reset = accounts::reset(&connection, author, &shown, &hash, (&mail, &charge));
+                let new = NewPassword {
+                    password: &hash,
+                    is_short: false,
+                };
+                let told = (&mail, &charge);
+                let reset = accounts::reset(&connection, author, &shown, new, told);
                 reset.await.unwrap()
             }
         })

@@ -148,7 +148,7 @@ async fn many_guesses_at_once_have_five_tries_together() {
 }
 
 /// Polls all together.
-async fn join<F: Future<Output = Answer>>(mut all: Vec<Pin<Box<F>>>) -> Vec<Answer> {
+pub(crate) async fn join<F: Future<Output = Answer>>(mut all: Vec<Pin<Box<F>>>) -> Vec<Answer> {
     let mut answers = Vec::new();
     std::future::poll_fn(|context| {
         all.retain_mut(|future| match future.as_mut().poll(context) {

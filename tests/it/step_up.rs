@@ -15,11 +15,16 @@ pub(crate) fn claims(session: &Value) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
+/// Lets a day pass since everybody signed in.
+pub(crate) async fn age(t: &TestApp) {
+    let day = "update sessions set created_at = now() - interval '1 day', authenticated_at = null";
+    t.execute(day).await;
+}
+
 #[tokio::test]
 async fn a_proof_is_noted_with_the_session_and_told_by_its_next_token() {
     let t = TestApp::start().await;
-    t.execute("update sessions set created_at = now() - interval '1 day'")
-        .await;
+    age(&t).await;
     let form = json!({ "password": PASSWORD });
     let proof = t.member().post(PATH, form).await.expect(200);
     assert_eq!(proof["tokenType"], "Bearer");
@@ -43,6 +48,7 @@ async fn a_proof_is_noted_with_the_session_and_told_by_its_next_token() {
 #[tokio::test]
 async fn a_wrong_password_proves_nothing_and_is_written_down() {
     let t = TestApp::start().await;
+    age(&t).await;
     for wrong in ["not the password of mine", ""] {
         let refused = t.member().post(PATH, json!({ "password": wrong })).await;
         assert_eq!(refused.problem(403), "wrong-password");
@@ -57,6 +63,7 @@ async fn a_wrong_password_proves_nothing_and_is_written_down() {
 #[tokio::test]
 async fn nothing_is_proved_without_a_session_that_is_alive() {
     let t = TestApp::start().await;
+    age(&t).await;
     let form = json!({ "password": PASSWORD });
     for caller in [
         t.anonymous(),

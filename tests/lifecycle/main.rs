@@ -8,6 +8,7 @@
 mod bouncer;
 mod freeze;
 mod idle;
+mod oathtool;
 mod pooler;
 mod stop;
 mod tls;

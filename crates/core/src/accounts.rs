@@ -199,13 +199,22 @@ pub async fn verify(
     Ok(row.is_some())
 }
 
+/// A password in place of one that was lost.
+#[derive(Clone, Copy)]
+pub struct NewPassword<'a> {
+    /// Its hash.
+    pub password: &'a PasswordHash,
+    /// Whether it is enough beside a second factor alone.
+    pub is_short: bool,
+}
+
 /// Sets another password and ends all sessions, or returns `false` when the secret is not good. Who could read the mail has
-/// verified the address, too, and gets the tries at the password back that `tried` names.
+/// verified the address, too, and gets the tries at the password back that `tried` names. Second factors stay.
 pub async fn reset(
     connection: &Connection,
     author: Author<'_>,
     shown: &Shown,
-    password: &PasswordHash,
+    new: NewPassword<'_>,
     (mail, tried): (&Mail, &Charge),
 ) -> Result<bool> {
     let change = format!(
@@ -214,6 +223,7 @@ pub async fn reset(
           update users
           set
             password = $4,
+            has_short_password = $5,
             password_changed_at = now(),
             email_verified_at = coalesce(users.email_verified_at, now())
           from secret
@@ -221,18 +231,20 @@ pub async fn reset(
             and users.email = secret.address
             and users.is_active
             and users.deleted_at is null
+            and (not $5 or cardinality(users.second_factors) > 0)
           returning users.id as entity_id
         ),
         {forgiven}",
-        forgiven = forgiven(5),
+        forgiven = forgiven(6),
     );
     let (purpose, hashes, subjects) = shown.values();
-    let (password, tried) = (password.as_str(), tried.tried());
+    let (password, tried) = (new.password.as_str(), tried.tried());
     let parameters: &[Parameter<'_>] = &[
         (&purpose, Type::TEXT),
         (&hashes, Type::BYTEA_ARRAY),
         (&subjects, Type::TEXT_ARRAY),
         (&password, Type::TEXT),
+        (&new.is_short, Type::BOOL),
         (&tried, Type::BYTEA_ARRAY),
     ];
     let event = Event::new(Action::PasswordReset, Entity::User);

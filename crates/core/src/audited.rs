@@ -113,12 +113,14 @@ impl<'a> Author<'a> {
 }
 
 /// The tables that are written without an entry.
-const UNAUDITED: [&str; 7] = [
+const UNAUDITED: [&str; 9] = [
     "mails",
     "one_time_secrets",
     "email_changes",
     "account_deletions",
     "invitations",
+    "challenges",
+    "totp_factors",
     "request_rates",
     "credential_tries",
 ];
@@ -250,12 +252,13 @@ impl Connection {
         Ok(rows.into_iter().next())
     }
 
-    /// Runs a statement on what is left to do of changes that have their entries: the mails, the one-time secrets, the invitations
-    /// and what accounts waited for; and on what is counted for the limits.
+    /// Runs a statement on what is left to do of changes that have their entries: the mails, the one-time secrets, the invitations,
+    /// the challenges and what accounts waited for; and on what is counted: requests, and tries at second factors.
     ///
     /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
     /// code, or the end of a secret. A request is counted before anybody knows what it is, and what it turns out to be has its
-    /// own entry, a refusal too: an entry for each count would let a flood fill the log.
+    /// own entry, a refusal too: an entry for each count would let a flood fill the log. Of a factor in force this counts tries
+    /// alone.
     pub(crate) async fn settle(
         &self,
         context: &'static str,

@@ -5,9 +5,11 @@
 
 use ring::hmac;
 use tokio_postgres::{Row, types::Type};
+use uuid::{Builder, Uuid};
 
 use crate::{
     Connection, Constraint, Error, Result,
+    bytes::random,
     connection::Parameter,
     row,
     secret::{ID_LENGTH, Secret},
@@ -87,6 +89,42 @@ impl Attempt {
         let index = place.and_then(|place| usize::try_from(place - 1).ok());
         let seed = index.and_then(|index| self.seeds.get(index));
         seed.ok_or_else(|| Error::corrupt("request", "it is of no secret that is listed"))
+    }
+}
+
+/// What the secrets of an answer are made of. Those of an attempt are derived from it and from a random number that is stored
+/// with its outcome: they can be made again, and never come back with the same key another day.
+pub(crate) struct Material<'a> {
+    seed: Option<&'a Seed>,
+    /// The random number; the change returns it as `nonce`.
+    pub(crate) nonce: Uuid,
+}
+
+impl<'a> Material<'a> {
+    /// Returns what a change that is made now uses.
+    pub(crate) fn new(attempt: Option<&'a Attempt>) -> Result<Self> {
+        Ok(Self {
+            seed: attempt.and_then(Attempt::seed),
+            nonce: Builder::from_random_bytes(random()?).into_uuid(),
+        })
+    }
+
+    /// Returns what the change used that was found.
+    pub(crate) fn of(attempt: &'a Attempt, found: &Row) -> Result<Self> {
+        // Another change has none: the account was in another state then.
+        let nonce: Option<Uuid> = row::get(found, "nonce")?;
+        Ok(Self {
+            seed: Some(attempt.seed_of(found)?),
+            nonce: nonce.ok_or(Error::Conflict(Constraint::KeyReused))?,
+        })
+    }
+
+    /// Returns the bytes of one secret.
+    pub(crate) fn bytes(&self, name: &str) -> Result<[u8; 32]> {
+        match self.seed {
+            Some(seed) => Ok(seed.derive(&[self.nonce.as_bytes(), name.as_bytes()].concat())),
+            None => random(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The shared core: the database and everything that is kept in it.
 //!
 //! - [`Database`] is the lazily made pool; a [`Connection`] runs statements. A [`Replica`] may take heavy reads over.
-//! - There is one module per aggregate ([`users`], [`sessions`], [`roles`], [`audit_logs`], [`mails`]) with all its SQL as free
+//! - There is one module per aggregate ([`users`], [`sessions`], [`roles`], [`audit_logs`], [`mails`], [`factors`]) with all its SQL as free
 //!   functions that take the connection first.
 //! - Whatever is written goes through one function that writes the audit entry in the same statement. See [`Author`].
 //! - [`passwords`], [`tokens`] and [`refresh`] make and check credentials.
@@ -16,6 +16,7 @@ mod connection;
 mod database;
 mod database_url;
 mod error;
+pub mod factors;
 pub mod health;
 mod idempotency;
 pub mod invitations;

@@ -11,7 +11,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{digest, hmac};
 use tokio_postgres::types::Type;
-use usher_domain::{Email, Name, Purpose, UserId};
+use usher_domain::{Email, Factors, Name, Purpose, UserId};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -85,6 +85,10 @@ impl Token {
         Ok(Self(Zeroizing::new(random()?)))
     }
 
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     /// Reads a token; what it is good for is for the database to say.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -114,6 +118,8 @@ pub struct Holder {
     pub name: Name,
     /// The address that it was sent to.
     pub email: Email,
+    /// The second factors of the account.
+    pub factors: Factors,
 }
 
 /// Returns whom the secret of a link is good for, without using it: what is to be written to them needs the address.
@@ -125,7 +131,8 @@ pub async fn find_holder(
     let statement = "select
           users.id as user_id,
           users.name,
-          users.email
+          users.email,
+          users.second_factors
         from one_time_secrets
         join users on users.id = one_time_secrets.user_id
         where one_time_secrets.secret_hash = $2
@@ -145,6 +152,7 @@ pub async fn find_holder(
             user: UserId::new(row::get(&row, "user_id")?),
             name: row::parse(&row, "name", Name::parse)?,
             email: row::parse(&row, "email", Email::parse)?,
+            factors: row::factors(&row)?,
         })
     })
     .transpose()

@@ -39,7 +39,8 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           session_id uuid,
           authenticated_at timestamptz,
           methods text[],
-          issued_at timestamptz";
+          issued_at timestamptz,
+          nonce uuid";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

@@ -49,6 +49,11 @@ pub(crate) enum Unopened {
     Broken,
 }
 
+/// Tells whether a value was sealed with the secret that seals now. Others are to be sealed anew when they are used.
+pub(crate) fn is_current(secret: &Secret, sealed: &[u8]) -> bool {
+    sealed.starts_with(&secret.current().id)
+}
+
 /// Opens what was sealed with any of the secrets.
 pub(crate) fn open(
     secret: &Secret,
@@ -135,6 +140,7 @@ mod tests {
             Err(Unopened::UnknownSecret(id))
         );
         let newer = seal(&both, LABEL, b"7", b"hello".to_vec()).unwrap();
+        assert!(!is_current(&both, &sealed) && is_current(&both, &newer));
         assert!(open(&secret(&new), LABEL, b"7", &newer).is_ok());
     }
 

@@ -7,13 +7,14 @@ use tokio_postgres::{Row, types::Type};
 use usher_domain::{
     Action, Entity, Event, Factors, Methods, Origin, Permissions, Proof, SessionId, User, UserId,
 };
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 use crate::{
-    Attempt, Author, Connection, Result,
+    Attempt, Author, Connection, Constraint, Error, Result,
     audited::Changed,
     bytes::random,
     connection::Parameter,
+    idempotency,
     passwords::PasswordHash,
     refresh::RefreshToken,
     roles::PERMISSIONS_OF_USER,
@@ -25,12 +26,10 @@ use crate::{
 
 mod ending;
 mod live;
-mod proving;
 mod rotation;
 
 pub use ending::{end, end_by_token};
 pub use live::{LiveSession, MOST_LISTED, end_all, end_one, list};
-pub use proving::{Proved, Proving, prove_again};
 pub use rotation::{Rotation, rotate};
 
 /// How long a session lasts from sign-in, in days (ASVS 5.0.0, 7.3.2).
@@ -98,6 +97,39 @@ impl Session {
             Duration::ZERO
         };
         Self::read(&changed.row, refresh, age)
+    }
+
+    /// Reads the session that a sign-in began with this token, or that an earlier attempt at it began with its own.
+    pub(crate) fn begun(
+        changed: &Changed,
+        refresh: RefreshToken,
+        attempt: Option<&Attempt>,
+    ) -> Result<Self> {
+        let refresh = match attempt {
+            Some(attempt) if changed.is_repeated => {
+                // An earlier attempt may have begun none: the account had a second factor then.
+                let id: Option<Uuid> = row::get(&changed.row, "session_id")?;
+                let id = id.ok_or(Error::Conflict(Constraint::KeyReused))?;
+                RefreshToken::first_of(SessionId::new(id), attempt.seed_of(&changed.row)?)
+            }
+            _ => refresh,
+        };
+        Self::of(changed, refresh)
+    }
+
+    /// Returns the session that an earlier attempt at a sign-in began.
+    pub async fn find_attempted(
+        connection: &Connection,
+        attempt: &Attempt,
+    ) -> Result<Option<Self>> {
+        let row = idempotency::find(connection, attempt).await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let id: Option<Uuid> = row::get(&row, "session_id")?;
+        let id = id.ok_or(Error::Conflict(Constraint::KeyReused))?;
+        let refresh = RefreshToken::first_of(SessionId::new(id), attempt.seed_of(&row)?);
+        Self::read(&row, refresh, row::age(&row)?).map(Some)
     }
 
     /// Returns whom an access token of this session is for.
@@ -215,14 +247,7 @@ pub async fn start(
     let Some(changed) = changed else {
         return Ok(None);
     };
-    let refresh = match attempt {
-        Some(attempt) if changed.is_repeated => {
-            let id = SessionId::new(row::get(&changed.row, "session_id")?);
-            RefreshToken::first_of(id, attempt.seed_of(&changed.row)?)
-        }
-        _ => refresh,
-    };
-    Session::of(&changed, refresh).map(Some)
+    Session::begun(&changed, refresh, attempt).map(Some)
 }
 
 /// The parameters are those of [`start`], in the order it sends them.
@@ -233,6 +258,7 @@ fn start_statement() -> String {
           from users
           where id = $2
             and password = $4
+            and cardinality(second_factors) = 0
             and is_active
             and deleted_at is null
             and not {MUST_VERIFY}
@@ -286,6 +312,10 @@ pub enum LoginFailure {
     UnverifiedEmail,
     /// The account is about to be deleted.
     DeletionPending,
+    /// The password was right, the code of the second factor was not.
+    WrongCode,
+    /// A second step without a first one, or too late after it.
+    InvalidChallenge,
 }
 
 /// Writes down a sign-in that failed. What was typed is not kept: it may be a password in the wrong field.
@@ -301,6 +331,8 @@ pub async fn record_failure(
         LoginFailure::InactiveAccount => "inactive-account",
         LoginFailure::UnverifiedEmail => "unverified-email",
         LoginFailure::DeletionPending => "deletion-pending",
+        LoginFailure::WrongCode => "wrong-code",
+        LoginFailure::InvalidChallenge => "invalid-challenge",
     };
     let event = Event::new(Action::LoginFailed, Entity::User)
         .with_payload(serde_json::json!({ "reason": reason }));

@@ -2,7 +2,9 @@
 
 use time::OffsetDateTime;
 use tokio_postgres::types::Type;
-use usher_domain::{Action, Email, Entity, Event, NewUser, Permission, Permissions, User, UserId};
+use usher_domain::{
+    Action, Email, Entity, Event, Factors, NewUser, Permission, Permissions, User, UserId,
+};
 
 use crate::{
     Attempt, Author, Connection, Result, idempotency,
@@ -40,6 +42,8 @@ pub struct Credentials {
     pub must_verify: bool,
     /// When the account is deleted, if its owner wants that.
     pub deletion_due_at: Option<OffsetDateTime>,
+    /// The second factors that the account has.
+    pub factors: Factors,
 }
 
 /// Returns a user.
@@ -79,6 +83,7 @@ pub async fn find_credentials(
           {USER_COLUMNS},
           users.password,
           {MUST_VERIFY} as must_verify,
+          users.second_factors,
           account_deletions.due_at as deletion_due_at
         from users
         left join account_deletions
@@ -101,6 +106,7 @@ pub async fn find_credentials(
             password: password.map(PasswordHash::new),
             must_verify: row::get(&row, "must_verify")?,
             deletion_due_at: row::get(&row, "deletion_due_at")?,
+            factors: row::factors(&row)?,
         })
     })
     .transpose()

@@ -76,12 +76,24 @@ names! {
         InvitationResend = "INVITATION_RESEND",
         /// Somebody made the account of an invitation.
         InvitationAccept = "INVITATION_ACCEPT",
+        /// Somebody who is signed in showed a code of a second factor that is not good.
+        CodeRefused = "CODE_REFUSED",
+        /// Somebody began with a second factor, which is not in force yet.
+        FactorBegin = "FACTOR_BEGIN",
+        /// A second factor was put in force.
+        FactorAdd = "FACTOR_ADD",
+        /// A second factor was removed, by its owner or by an administrator.
+        FactorRemove = "FACTOR_REMOVE",
+        /// Somebody got new recovery codes.
+        RecoveryCodesRenew = "RECOVERY_CODES_RENEW",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.
         Limited = "LIMITED",
         /// Somebody signed in.
         Login = "LOGIN",
+        /// Somebody knew a password and was asked for the second factor.
+        LoginChallenge = "LOGIN_CHALLENGE",
         /// Somebody tried to sign in and failed.
         LoginFailed = "LOGIN_FAILED",
         /// A session was prolonged.

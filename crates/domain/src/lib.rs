@@ -39,7 +39,7 @@ pub use name::Name;
 pub use one_time::Purpose;
 pub use origin::{Origin, RequestId, UserAgent};
 pub use page::{Direction, Limit, Page, Position};
-pub use password::{Password, PasswordAttempt};
+pub use password::{Password, PasswordAttempt, PasswordCandidate};
 pub use permission::{Grant, Permission, Permissions, grants};
 pub use proof::{Method, Methods, Proof};
 pub use role::{Role, RoleName, RoleSet};

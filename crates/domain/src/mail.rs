@@ -32,11 +32,19 @@ pub enum Template {
     AccountRestored,
     /// Somebody is invited to make an account.
     Invitation,
+    /// A second factor was put in force.
+    SecondFactorAdded,
+    /// A second factor was removed by its owner.
+    SecondFactorRemoved,
+    /// All second factors were removed by an administrator.
+    SecondFactorsReset,
+    /// There are new recovery codes.
+    RecoveryCodesRenewed,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -49,6 +57,10 @@ impl Template {
         Self::AccountDeletion,
         Self::AccountRestored,
         Self::Invitation,
+        Self::SecondFactorAdded,
+        Self::SecondFactorRemoved,
+        Self::SecondFactorsReset,
+        Self::RecoveryCodesRenewed,
     ];
 
     /// Returns the name that its files begin with.
@@ -66,6 +78,10 @@ impl Template {
             Self::AccountDeletion => "account-deletion",
             Self::AccountRestored => "account-restored",
             Self::Invitation => "invitation",
+            Self::SecondFactorAdded => "second-factor-added",
+            Self::SecondFactorRemoved => "second-factor-removed",
+            Self::SecondFactorsReset => "second-factors-reset",
+            Self::RecoveryCodesRenewed => "recovery-codes-renewed",
         }
     }
 
@@ -81,7 +97,11 @@ impl Template {
             | Self::PasswordChanged
             | Self::OwnPasswordChanged
             | Self::EmailWanted
-            | Self::AccountRestored => &[],
+            | Self::AccountRestored
+            | Self::SecondFactorAdded
+            | Self::SecondFactorRemoved
+            | Self::SecondFactorsReset
+            | Self::RecoveryCodesRenewed => &[],
         }
     }
 }

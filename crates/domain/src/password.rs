@@ -1,12 +1,12 @@
 //! Passwords in plain text, for the short time they exist.
 //!
-//! Neither type can be printed or serialised, and both are wiped when dropped. Both are in Unicode's form NFC: keyboards
+//! None of the types can be printed or serialised, and all are wiped when dropped. All are in Unicode's form NFC: keyboards
 //! differ in how they compose a letter.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use zeroize::Zeroizing;
 
-use crate::{Email, Invalid, Name};
+use crate::{Email, Factors, Invalid, Name};
 
 mod common;
 
@@ -20,31 +20,29 @@ const MIN_WORD: usize = 4;
 /// 800-63B-4, 3.1.1.2; ASVS 5.0.0, 6.2).
 pub struct Password(Zeroizing<String>);
 
+/// A password somebody wants to have, for an account that may have a second factor: then 8 characters are enough (NIST SP
+/// 800-63B-4, 3.1.1.2).
+pub struct PasswordCandidate(Zeroizing<String>);
+
 /// A password somebody claims to have; only its size is checked, against the cost of hashing it.
 pub struct PasswordAttempt(Zeroizing<String>);
 
 impl Password {
     /// The fewest characters a password alone may have.
     pub const MIN_CHARACTERS: usize = 15;
+    /// The fewest characters a password beside a second factor may have.
+    pub const MIN_BESIDE_FACTOR: usize = 8;
     /// The most characters a password may have.
     pub const MAX_CHARACTERS: usize = MAX_CHARACTERS;
 
     /// Checks a new password; nothing is trimmed.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let text = within_limit(text)?;
-        if text.chars().count() < Self::MIN_CHARACTERS {
-            return Err(Invalid::new(
-                "too-short",
-                "must be at least 15 characters; a few words in a row are easy to remember",
-            ));
-        }
-        if common::is_common(&text) {
-            return Err(Invalid::new(
-                "too-common",
-                "is among the passwords that are tried first; a few words of your own are harder to guess",
-            ));
-        }
-        Ok(Self(text))
+        PasswordCandidate::parse(text)?.alone()
+    }
+
+    /// Tells whether it is enough beside a second factor alone.
+    pub fn is_short(&self) -> bool {
+        self.0.chars().count() < Self::MIN_CHARACTERS
     }
 
     /// Refuses a password that is little more than the name and the address of its owner (ASVS 5.0.0, 6.2.11).
@@ -57,10 +55,12 @@ impl Password {
             .collect();
         // The longest first, since one may be a part of another.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        let mut is_of_owner = false;
         for word in words {
+            is_of_owner |= rest.contains(word);
             rest = Zeroizing::new(rest.replace(word, ""));
         }
-        if rest.chars().filter(|rest| rest.is_alphanumeric()).count() < MIN_FOREIGN {
+        if is_of_owner && rest.chars().filter(|rest| rest.is_alphanumeric()).count() < MIN_FOREIGN {
             return Err(Invalid::new(
                 "too-personal",
                 "must have at least 8 letters or digits beside your name and your e-mail address",
@@ -73,6 +73,52 @@ impl Password {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+impl PasswordCandidate {
+    /// Checks what holds for every password; nothing is trimmed.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = within_limit(text)?;
+        if text.chars().count() < Password::MIN_BESIDE_FACTOR {
+            return Err(too_short());
+        }
+        if common::is_common(&text) {
+            return Err(Invalid::new(
+                "too-common",
+                "is among the passwords that are tried first; a few words of your own are harder to guess",
+            ));
+        }
+        Ok(Self(text))
+    }
+
+    /// Makes it the password of an account that may have a second factor.
+    pub fn beside(self, factors: &Factors) -> Result<Password, Invalid> {
+        if factors.are_none() {
+            self.alone()
+        } else {
+            Ok(Password(self.0))
+        }
+    }
+
+    /// Returns the plain text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn alone(self) -> Result<Password, Invalid> {
+        let password = Password(self.0);
+        if password.is_short() {
+            return Err(too_short());
+        }
+        Ok(password)
+    }
+}
+
+fn too_short() -> Invalid {
+    Invalid::new(
+        "too-short",
+        "must be at least 15 characters, or 8 where the account has a second factor; a few words in a row are easy to remember",
+    )
 }
 
 impl PasswordAttempt {
@@ -135,6 +181,27 @@ mod tests {
     }
 
     #[test]
+    fn a_second_factor_makes_up_for_a_short_password() {
+        let factors = Factors::new(vec!["totp".to_owned()]);
+        for (text, alone, beside) in [
+            ("7 birds", Some("too-short"), Some("too-short")),
+            ("8 birds!", Some("too-short"), None),
+            ("14 blue birds!", Some("too-short"), None),
+            ("15 blue birds!!", None, None),
+            ("password", Some("too-common"), Some("too-common")),
+        ] {
+            let checked = |factors: &Factors| {
+                let password = PasswordCandidate::parse(text)?.beside(factors)?;
+                assert_eq!(password.is_short(), alone.is_some());
+                Ok(())
+            };
+            let code = |result: Result<(), Invalid>| result.err().map(|error| error.code);
+            assert_eq!(code(checked(&Factors::default())), alone, "{text}");
+            assert_eq!(code(checked(&factors)), beside, "{text}");
+        }
+    }
+
+    #[test]
     fn a_letter_is_the_same_however_a_keyboard_composes_it() {
         let composed = Password::parse("Zoë läuft über Öland").unwrap();
         let decomposed = "Zoe\u{308} la\u{308}uft u\u{308}ber O\u{308}land";
@@ -157,6 +224,8 @@ mod tests {
             ("hopperhopperhopperhopper", false),
             ("Grace found a moth in it", true),
             ("seven small lamps", true),
+            // Nothing of it is theirs.
+            ("7 + 8 = 15, + 1 = 16!", true),
         ] {
             let password = Password::parse(text).unwrap();
             let refused = password.check_owner(&name, &email).err();

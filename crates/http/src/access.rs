@@ -35,6 +35,7 @@ mod recent;
 pub use challenged::Challenged;
 pub use reads::{Named, Own, Reads};
 pub use recent::Recent;
+pub(crate) use recent::check as check_recent;
 
 /// Somebody who is signed in.
 #[derive(Debug)]

@@ -147,6 +147,15 @@ impl Instance {
         format!("{}/account/{page}.html#token={}", self.site, token.expose())
     }
 
+    /// Returns what this deployment is called where people see many: the host of its origin.
+    pub(crate) fn site_name(&self) -> &str {
+        let rest = self
+            .site
+            .split_once("://")
+            .map_or(&*self.site, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+
     fn is_known(&self, known: Option<&str>, token: &str) -> bool {
         known.is_some_and(|known| self.secret.is_equal(known, token))
     }

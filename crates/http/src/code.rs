@@ -67,6 +67,12 @@ codes! {
     InvalidRefreshToken = UNAUTHORIZED, "invalid-refresh-token",
         "The refresh token is not valid, or not any more.",
         "Sign in again.";
+    InvalidChallenge = UNAUTHORIZED, "invalid-challenge",
+        "The sign-in that waits for a code is not there any more.",
+        "It is good once, for 10 minutes and 5 codes, and while the account stays as it is: sign in again at /api/auth/login.";
+    InvalidCode = UNAUTHORIZED, "invalid-code",
+        "The code is wrong, or was used before.",
+        "Send the code that the authenticator app shows now, which is good once, or a recovery code that was not used. Look at the clock of the device.";
     ReauthenticationRequired = UNAUTHORIZED, "reauthentication-required",
         "The request needs a proof of the last 10 minutes that it is you.",
         "Send your password, and a code where `methods` names a second factor, to /api/auth/reauthenticate; then send the request again.";
@@ -82,6 +88,9 @@ codes! {
     EmailUnverified = FORBIDDEN, "email-unverified",
         "The address of the account is not verified yet.",
         "Open the link that was mailed to the address; /api/auth/resend sends another one.";
+    SecondFactorRequired = FORBIDDEN, "second-factor-required",
+        "The password is right, and the account has a second factor.",
+        "Send `challengeToken` and a code to /api/auth/challenge within 10 minutes; `methods` names what the code may be of.";
     WrongPassword = FORBIDDEN, "wrong-password",
         "The current password is wrong.",
         "Send the password that you sign in with. If you do not know it any more, /api/auth/password/forgot mails a link to choose another one.";
@@ -109,6 +118,9 @@ codes! {
     InvitationNotFound = NOT_FOUND, "invitation-not-found",
         "There is no such invitation that is open.",
         "/api/invitations lists them; one that was accepted or taken back is over.";
+    FactorNotFound = NOT_FOUND, "factor-not-found",
+        "There is no such second factor.",
+        "/api/me/factors lists those in force. An authenticator app that was begun waits for 30 minutes and 5 codes: begin anew at /api/me/factors/totp.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
         "The path does not know this method.",
         "Use one of the methods in the header `Allow`.";
@@ -118,6 +130,12 @@ codes! {
     InvitationExists = CONFLICT, "invitation-exists",
         "The address is invited already.",
         "Send that invitation again, or take it back first.";
+    FactorExists = CONFLICT, "factor-exists",
+        "The account has an authenticator app already.",
+        "Remove it first, at /api/me/factors/totp.";
+    ShortPassword = CONFLICT, "short-password",
+        "The password is too short to stand alone.",
+        "Choose one of 15 characters at least, at /api/auth/password; then remove the second factor.";
     LastAdmin = CONFLICT, "last-admin",
         "The last active admin must stay one.",
         "Make somebody else an active admin first.";
@@ -142,6 +160,9 @@ codes! {
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests",
         "There were too many requests or tries.",
         "Wait for the seconds in `Retry-After`; nothing was looked at. A password that was tried too often is chosen anew with a mail from /api/auth/password/forgot.";
+    TooManyCodes = TOO_MANY_REQUESTS, "too-many-codes",
+        "Five codes were tried within ten minutes.",
+        "Wait for the seconds in `Retry-After`, or sign in again.";
     Internal = INTERNAL_SERVER_ERROR, "internal",
         "Something went wrong here.",
         "Report the `requestId`; nothing more is told.";

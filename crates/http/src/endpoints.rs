@@ -3,10 +3,12 @@
 pub(crate) mod accounts;
 pub(crate) mod audit_logs;
 pub(crate) mod auth;
+pub(crate) mod challenge;
 pub(crate) mod cron;
 pub(crate) mod deletion;
 pub(crate) mod email_changes;
 pub(crate) mod export;
+pub(crate) mod factors;
 pub(crate) mod health;
 pub(crate) mod invitations;
 pub(crate) mod me;

@@ -218,10 +218,12 @@ fn problem_schema() -> Value {
             "code": { "type": "string", "enum": codes },
             "detail": { "type": "string" },
             "requestId": { "type": "string" },
+            "challengeToken": { "type": "string", "description": "What goes with the code of the second factor." },
+            "expiresIn": { "type": "integer", "description": "How long that is good, in seconds." },
             "maxAge": { "type": "integer", "description": "How old a proof of who one is may be, in seconds." },
             "methods": {
                 "type": "array",
-                "description": "What such a proof is made of: the password, where it is named, and one of the others.",
+                "description": "What a proof is made of: the password, where it is named, and one of the others.",
                 "items": { "type": "string" },
             },
             "errors": {

@@ -8,6 +8,7 @@ pub const ALL: &[Endpoint] = &[
     HEALTH_LIVE,
     HEALTH_READY,
     AUTH_LOGIN,
+    AUTH_CHALLENGE,
     AUTH_REFRESH,
     AUTH_LOGOUT,
     AUTH_JWKS,
@@ -26,6 +27,10 @@ pub const ALL: &[Endpoint] = &[
     ME_EMAIL,
     ME_EXPORT,
     ME_AUDIT_LOGS,
+    ME_FACTORS,
+    ME_FACTORS_TOTP,
+    ME_FACTORS_TOTP_CONFIRM,
+    ME_FACTORS_RECOVERY_CODES,
     ME_SESSIONS,
     ME_SESSION,
     USERS,
@@ -35,6 +40,7 @@ pub const ALL: &[Endpoint] = &[
     INVITATIONS,
     INVITATION,
     INVITATION_RESEND,
+    USER_FACTORS,
     ROLES,
     AUDIT_LOGS,
     CRON_MAINTAIN,
@@ -57,6 +63,7 @@ endpoint!(HEALTH, "/api/health", health::report);
 endpoint!(HEALTH_LIVE, "/api/health/live", health::liveness);
 endpoint!(HEALTH_READY, "/api/health/ready", health::readiness);
 endpoint!(AUTH_LOGIN, "/api/auth/login", sign_in::login);
+endpoint!(AUTH_CHALLENGE, "/api/auth/challenge", challenge::challenge);
 endpoint!(AUTH_REFRESH, "/api/auth/refresh", auth::refresh);
 endpoint!(AUTH_LOGOUT, "/api/auth/logout", auth::logout);
 endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);
@@ -103,6 +110,18 @@ endpoint!(ME, "/api/me", me::profile);
 endpoint!(ME_EXPORT, "/api/me/export", export::export);
 endpoint!(ME_EMAIL, "/api/me/email", email_changes::own);
 endpoint!(ME_AUDIT_LOGS, "/api/me/audit-logs", audit_logs::own);
+endpoint!(ME_FACTORS, "/api/me/factors", factors::own);
+endpoint!(ME_FACTORS_TOTP, "/api/me/factors/totp", factors::own_totp);
+endpoint!(
+    ME_FACTORS_TOTP_CONFIRM,
+    "/api/me/factors/totp/confirm",
+    factors::own_totp_confirm
+);
+endpoint!(
+    ME_FACTORS_RECOVERY_CODES,
+    "/api/me/factors/recovery-codes",
+    factors::own_recovery_codes
+);
 endpoint!(ME_SESSIONS, "/api/me/sessions", sessions::own);
 endpoint!(
     ME_SESSION,
@@ -127,6 +146,11 @@ endpoint!(
     INVITATION_RESEND,
     "/api/invitations/{invitation_id}/resend",
     invitations::resend
+);
+endpoint!(
+    USER_FACTORS,
+    "/api/users/{user_id}/factors",
+    factors::of_user
 );
 endpoint!(ROLES, "/api/roles", roles::collection);
 endpoint!(AUDIT_LOGS, "/api/audit-logs", audit_logs::collection);

@@ -36,6 +36,7 @@ pub(crate) fn anonymous(path: &str, refresh: &str) -> Option<(Value, u16)> {
         "/api/auth/password/reset" | "/api/auth/invitation" => {
             (json!({ "token": token, "password": PASSWORD }), 400)
         }
+        "/api/auth/challenge" => (json!({ "challengeToken": token, "code": "000000" }), 401),
         _ => return None,
     })
 }
@@ -58,6 +59,10 @@ pub(crate) fn signed_in(path: &'static str) -> (Ask, u16) {
         "/api/invitations/{invitation_id}/resend" => {
             (Ask::Post("/api/invitations/999/resend", json!({})), 404)
         }
+        "/api/me/factors/totp/confirm" => (Ask::Post(path, json!({ "code": "nonsense" })), 404),
+        "/api/me/factors/recovery-codes" => (Ask::Post(path, json!({})), 404),
+        "/api/me/factors/totp" => (Ask::Post(path, json!({})), 200),
+        "/api/users/{user_id}/factors" => (Ask::Delete("/api/users/4/factors"), 404),
         path => (Ask::Get(path.replace("{user_id}", "4")), 200),
     }
 }

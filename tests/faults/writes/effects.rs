@@ -1,6 +1,7 @@
 //! What shows in the database how often an operation was done for the user whose address is `$1`.
 
 use super::Write;
+use crate::factors;
 
 /// Returns the statement that counts the effects of an operation.
 pub(super) fn of(write: Write) -> &'static str {
@@ -12,7 +13,7 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Remove => {
             "select count(*) from users where email = $1 and version = 2 and deleted_at is not null"
         }
-        Write::SignIn => {
+        Write::SignIn | Write::Challenge => {
             "select count(*) from sessions join users on users.id = user_id where email = $1"
         }
         Write::Refresh => {
@@ -27,6 +28,11 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Verify => {
             "select count(*) from users where email = $1 and email_verified_at is not null"
         }
+        Write::BeginFactor
+        | Write::ConfirmFactor
+        | Write::RenewCodes
+        | Write::RemoveFactor
+        | Write::ResetFactors => factors::effects(write),
         Write::Reauthenticate => {
             "select count(*) from sessions join users on users.id = user_id where email = $1 and authenticated_at is not null"
         }

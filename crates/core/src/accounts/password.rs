@@ -48,6 +48,8 @@ pub struct PasswordChange<'a> {
     pub checked: &'a PasswordHash,
     /// The hash of the new one.
     pub password: &'a PasswordHash,
+    /// Whether the new one is enough beside a second factor alone.
+    pub is_short: bool,
 }
 
 /// Changes a password, or returns `false` when it was changed meanwhile. Links to choose another one are void from now on.
@@ -69,9 +71,11 @@ pub async fn change_password(
           update users
           set
             password = $2,
+            has_short_password = $5,
             password_changed_at = now()
           where id = $1
             and password = $3
+            and (not $5 or cardinality(second_factors) > 0)
             and is_active
             and deleted_at is null
           returning
@@ -86,6 +90,7 @@ pub async fn change_password(
         (&new.password.as_str(), Type::TEXT),
         (&new.checked.as_str(), Type::TEXT),
         (&session, Type::TEXT),
+        (&new.is_short, Type::BOOL),
     ];
     let event = Event::new(Action::PasswordChange, Entity::User);
     let author = author.mailing(mail);

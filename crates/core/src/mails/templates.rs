@@ -51,6 +51,14 @@ bundled! {
     AccountRestored German "account-restored.de",
     Invitation English "invitation.en",
     Invitation German "invitation.de",
+    SecondFactorAdded English "second-factor-added.en",
+    SecondFactorAdded German "second-factor-added.de",
+    SecondFactorRemoved English "second-factor-removed.en",
+    SecondFactorRemoved German "second-factor-removed.de",
+    SecondFactorsReset English "second-factors-reset.en",
+    SecondFactorsReset German "second-factors-reset.de",
+    RecoveryCodesRenewed English "recovery-codes-renewed.en",
+    RecoveryCodesRenewed German "recovery-codes-renewed.de",
 }
 
 /// A mail as it is sent.

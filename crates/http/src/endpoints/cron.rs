@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, accounts, invitations, limits, maintenance, one_time};
+use usher_core::{Author, accounts, factors, invitations, limits, maintenance, one_time};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -27,7 +27,7 @@ pub(crate) fn maintain() -> Operations {
 pub(crate) fn mails() -> Operations {
     Operations::default()
         .get(
-            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, changes of addresses, deletions, invitations and counts.",
+            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, challenges, changes of addresses, deletions, invitations and counts.",
             send,
         )
         .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
@@ -122,6 +122,7 @@ async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<Mail
         one_time::forget(&connection),
         accounts::forget_email_changes(&connection),
         accounts::forget_deletions(&connection),
+        factors::forget(&connection),
         limits::forget(&connection),
         invitations::forget(&connection),
     )?;

@@ -3,13 +3,16 @@
 use axum::extract::State;
 use usher_core::{
     Author,
-    accounts::{self, PasswordChange, Wish},
+    accounts::{self, NewPassword, PasswordChange, Wish},
     limits::Rate,
     mails::Mail,
     one_time::{self, OneTime, Shown, Token},
     passwords::Owner,
 };
-use usher_domain::{Action, Email, Invalid, Message, Password, PasswordAttempt, Purpose, Template};
+use usher_domain::{
+    Action, Email, Factors, Invalid, Message, Password, PasswordAttempt, PasswordCandidate,
+    Purpose, Template,
+};
 
 use super::accounts::check_owner;
 use crate::{
@@ -60,8 +63,8 @@ form! {
     Changed {
         /// The present password.
         current_password: PasswordAttempt = "currentPassword",
-        /// The new password.
-        new_password: Password = "newPassword",
+        /// The new password: 15 characters at least, or 8 where the account has a second factor.
+        new_password: PasswordCandidate = "newPassword",
     }
 }
 
@@ -78,8 +81,8 @@ form! {
     Chosen {
         /// The token of the link.
         token: String = "token",
-        /// The new password.
-        password: Password = "password",
+        /// The new password: 15 characters at least, or 8 where the account has a second factor.
+        password: PasswordCandidate = "password",
     }
 }
 
@@ -98,6 +101,7 @@ async fn change(
         new_password,
     } = sent.form;
     let user = &caller.actor.user;
+    let new_password = long_enough(new_password, "newPassword", &caller.actor.factors)?;
     check_owner(&new_password, "newPassword", &user.name, &user.email)?;
     if new_password.expose() == current_password.expose() {
         let invalid = Invalid::new("unchanged", "must be another one than the present password");
@@ -113,6 +117,7 @@ async fn change(
         return Ok(Done);
     };
     app.leaks.check(&new_password, "newPassword").await?;
+    let is_short = new_password.is_short();
     let password = app
         .passwords
         .hash(new_password, Owner::User(user.id))
@@ -129,6 +134,7 @@ async fn change(
         session: caller.actor.session,
         checked,
         password: &password,
+        is_short,
     };
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
@@ -191,8 +197,10 @@ async fn choose(
     let holder = app.limit_beside(&connection, author, &charge, find).await?;
     drop(connection);
     if let (Some(token), Some(holder)) = (&token, holder) {
+        let password = long_enough(password, "password", &holder.factors)?;
         check_owner(&password, "password", &holder.name, &holder.email)?;
         app.leaks.check(&password, "password").await?;
+        let is_short = password.is_short();
         let password = app
             .passwords
             .hash(password, Owner::User(holder.user))
@@ -210,7 +218,12 @@ async fn choose(
         let unlocked = app.charge().sign_in(&mail_to, None, None);
         let connection = app.database.connection().await?;
         let author = Author::nobody(&origin).once(attempt.as_ref());
-        if accounts::reset(&connection, author, &shown, &password, (&mail, &unlocked)).await? {
+        let new = NewPassword {
+            password: &password,
+            is_short,
+        };
+        let told = (&mail, &unlocked);
+        if accounts::reset(&connection, author, &shown, new, told).await? {
             return Ok(Done);
         }
     }
@@ -222,4 +235,14 @@ async fn choose(
     }
     accounts::record_refusal(&connection, Author::nobody(&origin), PURPOSE).await?;
     Err(Code::InvalidSecret.into())
+}
+
+/// Refuses a password that is too short for an account with these second factors.
+fn long_enough(
+    password: PasswordCandidate,
+    member: &str,
+    factors: &Factors,
+) -> Result<Password, Problem> {
+    let refused = |invalid| Problem::invalid_at(Place::Pointer(format!("/{member}")), invalid);
+    password.beside(factors).map_err(refused)
 }

@@ -1,17 +1,21 @@
 //! `/api/auth/reauthenticate`: proving again who one is, for what asks for a proof that is not old.
+//!
+//! Everything is proved again that the account has: the password, and a code where there is a second factor.
 
 use axum::extract::State;
 use usher_core::{
-    sessions::{self, Proved, Proving},
+    Attempt, Connection, Result as CoreResult,
+    factors::{self, Proved, Proving, State as Factor, Used},
     tokens::{self, Principal},
 };
-use usher_domain::{Action, Method, Methods, PasswordAttempt};
+use usher_domain::{Action, Invalid, Method, Methods, PasswordAttempt};
 
 use crate::{
     App, Code, Operations, Problem,
-    access::Challenged,
+    access::{Challenged, SignedIn},
     answer::{Shown, view},
     input::{Nothing, Query, Repeatable, form},
+    problem::Place,
 };
 
 pub(crate) fn reauthenticate() -> Operations {
@@ -21,14 +25,16 @@ pub(crate) fn reauthenticate() -> Operations {
             prove,
         )
         .audits(Action::Reauthenticate)
-        .fails_with(&[Code::EditConflict])
+        .fails_with(&[Code::EditConflict, Code::InvalidCode, Code::TooManyCodes])
 }
 
 form! {
     /// A proof of who one is.
     ProofForm {
-        /// The password.
-        password: PasswordAttempt = "password",
+        /// The password, where the account has one.
+        password: Option<PasswordAttempt> = "password",
+        /// Six digits of the authenticator app, or a recovery code, where the account has a second factor.
+        code: Option<String> = "code",
     }
 }
 
@@ -44,7 +50,7 @@ view! {
     }
 }
 
-/// POST /api/auth/reauthenticate, signed in, REAUTHENTICATE or `PASSWORD_REFUSED`.
+/// POST /api/auth/reauthenticate, signed in, REAUTHENTICATE, or `PASSWORD_REFUSED` or `CODE_REFUSED`.
 async fn prove(
     State(app): State<App>,
     challenged: Challenged,
@@ -53,24 +59,88 @@ async fn prove(
 ) -> Result<Shown<ProofView>, Problem> {
     let caller = &challenged.caller;
     let attempt = sent.attempt(&app, &caller.sender());
-    // Of an attempt that is repeated the change answers.
-    let checked = challenged
-        .check(&app, sent.form.password, attempt.as_ref())
-        .await?;
-    let principal = Principal {
-        user: caller.actor.user.id,
-        session: caller.actor.session,
-    };
-    let proving = Proving {
-        principal,
-        checked,
-        methods: &Methods::one(Method::Password),
+    let ProofForm { password, code } = sent.form;
+    let needs_code = !caller.actor.factors.are_none();
+    check_member("password", challenged.has_password(), password.is_some())?;
+    check_member("code", needs_code, code.is_some())?;
+    // Where an earlier attempt was successful, the change below says so.
+    let checked = match password {
+        Some(password) => challenged.check(&app, password, attempt.as_ref()).await?,
+        None => None,
     };
     let connection = app.database.connection().await?;
-    let author = caller.author().once(attempt.as_ref());
-    let change = sessions::prove_again(&connection, author, &proving);
-    let proved = challenged.make(&connection, change).await?;
-    show(&app, principal, &proved.ok_or(Code::EditConflict)?)
+    let (good, refusal) = match code {
+        Some(code) => look(&app, &connection, caller, &code).await?,
+        None => (None, Code::EditConflict),
+    };
+    let password = Methods::one(Method::Password);
+    let methods = match (challenged.has_password(), needs_code) {
+        (true, true) => password.and(Method::OneTimeCode),
+        (_, false) => password,
+        (false, true) => Methods::one(Method::OneTimeCode),
+    };
+    let none = Used::default();
+    let proving = Proving {
+        principal: Principal {
+            user: caller.actor.user.id,
+            session: caller.actor.session,
+        },
+        checked,
+        used: needs_code.then(|| good.as_ref().unwrap_or(&none)),
+        methods: &methods,
+    };
+    let change = note(&connection, caller, &proving, attempt.as_ref());
+    let proved = if checked.is_some() {
+        challenged.make(&connection, change).await?
+    } else {
+        change.await?
+    };
+    if let Some(proved) = proved {
+        return show(&app, proving.principal, &proved);
+    }
+    if needs_code {
+        let (author, user) = (caller.author(), caller.actor.user.id);
+        factors::record_refused_code(&connection, author, user).await?;
+    }
+    Err(Problem::from(refusal).by(&caller.actor))
+}
+
+/// Notes a proof that is good, or finds an earlier attempt at it.
+async fn note(
+    connection: &Connection,
+    caller: &SignedIn,
+    proving: &Proving<'_>,
+    attempt: Option<&Attempt>,
+) -> CoreResult<Option<Proved>> {
+    let author = caller.author().once(attempt);
+    factors::prove_again(connection, author, proving).await
+}
+
+/// Looks at a code, once its try was counted, and says what is wrong if it turns out to be no good.
+async fn look(
+    app: &App,
+    connection: &Connection,
+    caller: &SignedIn,
+    code: &str,
+) -> Result<(Option<Used>, Code), Problem> {
+    let user = caller.actor.user.id;
+    match factors::count_try(connection, user, Factor::InForce).await? {
+        Some(tried) => Ok((tried.check(&app.secret, code)?, Code::InvalidCode)),
+        None => Ok((None, Code::TooManyCodes)),
+    }
+}
+
+/// Refuses a member that is missing, or that there is nothing to check against.
+fn check_member(name: &str, is_needed: bool, is_there: bool) -> Result<(), Problem> {
+    let invalid = match (is_needed, is_there) {
+        (true, false) => Invalid::new("required", "is required"),
+        (false, true) => Invalid::new("unexpected", "is nothing that the account has; remove it"),
+        _ => return Ok(()),
+    };
+    Err(Problem::invalid_at(
+        Place::Pointer(format!("/{name}")),
+        invalid,
+    ))
 }
 
 fn show(app: &App, principal: Principal, proved: &Proved) -> Result<Shown<ProofView>, Problem> {

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use usher_core::{
     Author, Connection,
+    factors::Ask,
     limits::{self, Charge, Rate},
     sessions::{self, LoginFailure, SignIn},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Email, Method, Methods, Origin, PasswordAttempt, User};
+use usher_domain::{Action, Email, Factors, Method, Methods, Origin, PasswordAttempt, User};
 
-use super::auth::{SessionView, leave_behind, show};
+use super::{
+    auth::{SessionView, leave_behind, show},
+    challenge,
+};
 use crate::{
     App, Code, Operations, Problem,
     answer::Shown,
@@ -29,6 +33,7 @@ pub(crate) fn login() -> Operations {
             Code::AccountInactive,
             Code::DeletionPending,
             Code::EmailUnverified,
+            Code::SecondFactorRequired,
             Code::TooManyRequests,
             Code::Busy,
             Code::DatabaseUnavailable,
@@ -47,7 +52,7 @@ form! {
     }
 }
 
-/// POST /api/auth/login, anyone, LOGIN or `LOGIN_FAILED`.
+/// POST /api/auth/login, anyone, LOGIN, `LOGIN_CHALLENGE` or `LOGIN_FAILED`.
 async fn sign_in(
     State(app): State<App>,
     From(origin): From,
@@ -64,14 +69,21 @@ async fn sign_in(
         login.device_token.as_deref(),
     );
     let found = find(&app, &origin, &charge, email).await?;
-    let (user, stored, must_verify, is_leaving) = match found {
+    let (user, stored, must_verify, is_leaving, factors) = match found {
         Some(Credentials {
             user,
             password,
             must_verify,
             deletion_due_at,
-        }) => (Some(user), password, must_verify, deletion_due_at.is_some()),
-        None => (None, None, false, false),
+            factors,
+        }) => (
+            Some(user),
+            password,
+            must_verify,
+            deletion_due_at.is_some(),
+            factors,
+        ),
+        None => (None, None, false, false, Factors::default()),
     };
     // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
     let known = stored.as_ref().zip(user.as_ref());
@@ -82,20 +94,18 @@ async fn sign_in(
         && user.is_active
         && !must_verify
     {
-        let rehashed = verdict.rehashed.as_ref();
-        let sign_in = SignIn {
+        let (rehashed, attempt) = (verdict.rehashed.as_ref(), attempt.as_ref());
+        let right = Ask {
             user: user.id,
             checked: stored,
             rehashed,
-            attempt: attempt.as_ref(),
-            methods: &Methods::one(Method::Password),
+            attempt,
         };
-        let started = sessions::start(&connection, &origin, &app.secret, sign_in);
-        let forgiven = limits::forgive(&connection, &charge);
-        let (session, forgiven) = tokio::join!(started, forgiven);
-        if let (Some(session), ()) = (session?, forgiven?) {
-            leave_behind(&app, &connection, &origin, &delivery).await?;
-            return show(&app, &delivery, &session);
+        let next = go_on(&app, &connection, &origin, (&delivery, &factors), &right);
+        let (next, forgiven) = tokio::join!(next, limits::forgive(&connection, &charge));
+        forgiven?;
+        if let Some(shown) = next? {
+            return Ok(shown);
         }
         if rehashed.is_some() {
             // Another sign-in of the same account renewed the hash first; the next one finds it.
@@ -112,6 +122,34 @@ async fn sign_in(
         record.await?;
     }
     Err(code.into())
+}
+
+/// Goes on after a right password: with a session, or with the question for the second factor. There is neither when the account
+/// was changed meanwhile.
+async fn go_on(
+    app: &App,
+    connection: &Connection,
+    origin: &Origin,
+    (delivery, factors): (&Delivery, &Factors),
+    right: &Ask<'_>,
+) -> Result<Option<Delivered<Shown<SessionView>>>, Problem> {
+    if !factors.are_none() {
+        let question = challenge::required(connection, origin, factors, right).await?;
+        return question.map_or(Ok(None), Err);
+    }
+    let sign_in = SignIn {
+        user: right.user,
+        checked: right.checked,
+        rehashed: right.rehashed,
+        attempt: right.attempt,
+        methods: &Methods::one(Method::Password),
+    };
+    let session = sessions::start(connection, origin, &app.secret, sign_in).await?;
+    let Some(session) = session else {
+        return Ok(None);
+    };
+    leave_behind(app, connection, origin, delivery).await?;
+    show(app, delivery, &session).map(Some)
 }
 
 /// Returns why nobody signs in, and what is told of it: all there is to whoever knows the password, and nothing to others.

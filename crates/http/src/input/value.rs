@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use usher_core::users::Count;
 use usher_domain::{
-    AvatarUrl, Email, Invalid, Limit, Name, Password, PasswordAttempt, RoleName, RoleSet,
-    SearchTerm, UserId, UserSort, Word,
+    AvatarUrl, Email, Invalid, Limit, Name, Password, PasswordAttempt, PasswordCandidate, RoleName,
+    RoleSet, SearchTerm, UserId, UserSort, Word,
 };
 
 use crate::answer::View;
@@ -124,6 +124,10 @@ texts! {
     Password: Password::parse => {
         "type": "string", "format": "password",
         "minLength": (Password::MIN_CHARACTERS), "maxLength": (Password::MAX_CHARACTERS)
+    };
+    PasswordCandidate: PasswordCandidate::parse => {
+        "type": "string", "format": "password",
+        "minLength": (Password::MIN_BESIDE_FACTOR), "maxLength": (Password::MAX_CHARACTERS)
     };
     PasswordAttempt: PasswordAttempt::parse => {
         "type": "string", "format": "password", "maxLength": (Password::MAX_CHARACTERS)

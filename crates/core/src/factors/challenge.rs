@@ -1,0 +1,310 @@
+//! Sign-ins that wait for their second factor: begun by the right password, good once, for ten minutes and five codes.
+//!
+//! Between the two steps the account may change, so everything is asked again at the second one: the challenge is void when the
+//! account was deactivated or removed, or has another password, another address or no second factor by then.
+
+use time::Duration;
+use tokio_postgres::types::Type;
+use usher_domain::{Action, Entity, Event, Methods, Origin, SessionId, UserId};
+use uuid::Builder;
+
+use super::{
+    MOST_TRIES,
+    codes::{NOW, Tried, Used, used},
+};
+use crate::{
+    Attempt, Author, Connection, Result,
+    bytes::random,
+    connection::Parameter,
+    idempotency::Material,
+    one_time::Token,
+    passwords::PasswordHash,
+    refresh::RefreshToken,
+    row::{self, USER_COLUMNS},
+    secret::Secret,
+    sessions::{LIFETIME_DAYS, Session},
+    users::MUST_VERIFY,
+};
+
+/// For how many minutes a challenge is good.
+pub const MINUTES: i32 = 10;
+
+/// A password that was right, of an account that has a second factor.
+pub struct Ask<'a> {
+    /// The user.
+    pub user: UserId,
+    /// The hash that the password was checked against.
+    pub checked: &'a PasswordHash,
+    /// A new hash of it, when the old one costs too little.
+    pub rehashed: Option<&'a PasswordHash>,
+    /// The request, when it may be sent again.
+    pub attempt: Option<&'a Attempt>,
+}
+
+/// A sign-in that waits for its second factor.
+pub struct Challenge {
+    /// What goes with the code.
+    pub token: Token,
+    /// How long it is good.
+    pub expires_in: Duration,
+}
+
+/// Asks for the second factor, or returns `None` when the account was changed meanwhile.
+pub async fn ask(
+    connection: &Connection,
+    origin: &Origin,
+    ask: &Ask<'_>,
+) -> Result<Option<Challenge>> {
+    let material = Material::new(ask.attempt)?;
+    let token = token(&material)?;
+    let hash = token.hash();
+    let parameters: &[Parameter<'_>] = &[
+        (&ask.user.get(), Type::INT8),
+        (&ask.checked.as_str(), Type::TEXT),
+        (&ask.rehashed.map(PasswordHash::as_str), Type::TEXT),
+        (&hash.as_slice(), Type::BYTEA),
+        (&MINUTES, Type::INT4),
+        (&material.nonce, Type::UUID),
+    ];
+    let event = Event::new(Action::LoginChallenge, Entity::User);
+    let author = Author::nobody(origin).once(ask.attempt);
+    let changed = connection
+        .change_once(
+            "ask for factor",
+            author,
+            &event,
+            &ask_statement(),
+            parameters,
+        )
+        .await?;
+    let life = Duration::minutes(MINUTES.into());
+    changed
+        .map(|changed| match ask.attempt {
+            Some(attempt) if changed.is_repeated => {
+                let age = row::age(&changed.row)?;
+                Ok(Challenge {
+                    token: self::token(&Material::of(attempt, &changed.row)?)?,
+                    expires_in: (life - age).max(Duration::ZERO),
+                })
+            }
+            _ => Ok(Challenge {
+                token,
+                expires_in: life,
+            }),
+        })
+        .transpose()
+}
+
+/// The parameters are those of [`ask`], in the order it sends them.
+fn ask_statement() -> String {
+    format!(
+        "account as (
+          select
+            id,
+            email
+          from users
+          where id = $1
+            and password = $2
+            and cardinality(second_factors) > 0
+            and is_active
+            and deleted_at is null
+            and not {MUST_VERIFY}
+          for no key update
+        ),
+        rehashed as (
+          update users
+          set password = $3
+          from account
+          where users.id = account.id
+            and $3 is not null
+        ),
+        change as (
+          insert into challenges (
+            secret_hash,
+            user_id,
+            proved,
+            expires_at
+          )
+          select
+            $4,
+            account.id,
+            sha256(convert_to(coalesce($3, $2) || '|' || account.email, 'UTF8')),
+            now() + make_interval(mins => $5)
+          from account
+          returning
+            challenges.user_id as entity_id,
+            challenges.created_at as issued_at,
+            $6::uuid as nonce
+        )"
+    )
+}
+
+/// Counts a try at a challenge, before the code is looked at, or returns `None` when the challenge is no good any more: it was
+/// used, its time or its tries are over, or the account was changed.
+///
+/// This is the one place that every code of a sign-in passes: what else limits them, such as a limit of the account over all its
+/// challenges, belongs here.
+pub async fn count_challenge_try(connection: &Connection, token: &Token) -> Result<Option<Tried>> {
+    let statement = format!(
+        "update challenges
+        set tries = tries + 1
+        where secret_hash = $1
+          and used_at is null
+          and expires_at > now()
+          and tries < $2
+          and exists (
+            select
+            from users
+            where users.id = challenges.user_id
+              and users.is_active
+              and users.deleted_at is null
+              and challenges.proved = sha256(convert_to(users.password || '|' || users.email, 'UTF8'))
+          )
+        returning
+          user_id,
+          (
+            select totp_factors.sealed
+            from totp_factors
+            where totp_factors.user_id = challenges.user_id
+              and totp_factors.confirmed_at is not null
+          ) as sealed,
+          {NOW}"
+    );
+    let hash = token.hash();
+    let parameters: &[Parameter<'_>] =
+        &[(&hash.as_slice(), Type::BYTEA), (&MOST_TRIES, Type::INT4)];
+    let rows = connection
+        .settle("count challenge", &statement, parameters)
+        .await?;
+    rows.first().map(Tried::read).transpose()
+}
+
+/// A challenge with a second factor that is right as far as can be told.
+pub struct Redemption<'a> {
+    /// The challenge.
+    pub token: &'a Token,
+    /// Whose it is.
+    pub user: UserId,
+    /// The code.
+    pub used: &'a Used,
+    /// By what the user proved who they are: in both steps.
+    pub methods: &'a Methods,
+    /// The request, when it may be sent again.
+    pub attempt: Option<&'a Attempt>,
+}
+
+/// Begins a session, or returns `None` when the code or the challenge was used before, or the account was changed meanwhile.
+pub async fn redeem(
+    connection: &Connection,
+    origin: &Origin,
+    secret: &Secret,
+    redemption: &Redemption<'_>,
+) -> Result<Option<Session>> {
+    let (user, attempt) = (redemption.user, redemption.attempt);
+    let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
+    let refresh = match attempt.and_then(Attempt::seed) {
+        Some(seed) => RefreshToken::first_of(id, seed),
+        None => RefreshToken::first(id, secret)?,
+    };
+    let user_agent = origin.user_agent.as_ref();
+    let user_agent = user_agent.map(usher_domain::UserAgent::as_str);
+    let (step, resealed, recovery) = redemption.used.values();
+    let (challenge_hash, refresh_hash) = (redemption.token.hash(), refresh.hash());
+    let parameters: &[Parameter<'_>] = &[
+        (&user.get(), Type::INT8),
+        (&challenge_hash.as_slice(), Type::BYTEA),
+        (&step, Type::INT8),
+        (&resealed, Type::BYTEA),
+        (&recovery, Type::BYTEA),
+        (&id.get(), Type::UUID),
+        (&refresh_hash.as_slice(), Type::BYTEA),
+        (&LIFETIME_DAYS, Type::INT4),
+        (&origin.ip, Type::INET),
+        (&user_agent, Type::TEXT),
+        (&redemption.methods.names(), Type::TEXT_ARRAY),
+    ];
+    let event = Event::new(Action::Login, Entity::User).with_session(id);
+    let author = Author::user(user, id, origin).once(attempt);
+    let changed = connection
+        .change_once(
+            "redeem challenge",
+            author,
+            &event,
+            &redeem_statement(),
+            parameters,
+        )
+        .await?;
+    let Some(changed) = changed else {
+        return Ok(None);
+    };
+    Session::begun(&changed, refresh, attempt).map(Some)
+}
+
+/// The parameters are those of [`redeem`], in the order it sends them.
+///
+/// The row of the challenge is locked before the code is used, and marked after: who shows another code at the same challenge at
+/// the same time waits, and keeps that code.
+fn redeem_statement() -> String {
+    format!(
+        "account as (
+          select
+            {USER_COLUMNS},
+            sha256(convert_to(users.password || '|' || users.email, 'UTF8')) as proved
+          from users
+          where id = $1
+            and cardinality(second_factors) > 0
+            and is_active
+            and deleted_at is null
+            and not {MUST_VERIFY}
+          for no key update
+        ),
+        challenge as (
+          select account.id
+          from challenges
+          join account on account.id = challenges.user_id
+          where challenges.secret_hash = $2
+            and challenges.proved = account.proved
+            and challenges.used_at is null
+            and challenges.expires_at > now()
+          for update of challenges
+        ),
+        {used},
+        done as (
+          update challenges
+          set used_at = now()
+          from proven
+          where challenges.secret_hash = $2
+        ),
+        session as (
+          insert into sessions (
+            id,
+            user_id,
+            refresh_hash,
+            expires_at,
+            ip,
+            user_agent,
+            methods
+          )
+          select $6, proven.user_id, $7, now() + make_interval(days => $8), $9, $10, $11
+          from proven
+          returning id as session_id, created_at, methods
+        ),
+        change as (
+          select
+            {columns},
+            account.id as entity_id,
+            session.session_id,
+            session.methods,
+            session.created_at as authenticated_at,
+            session.created_at as issued_at
+          from account
+          cross join session
+        )",
+        used = used(3, "challenge"),
+        columns = USER_COLUMNS.replace("users.", "account."),
+    )
+}
+
+fn token(material: &Material<'_>) -> Result<Token> {
+    material.bytes("challenge").map(Token::new)
+}

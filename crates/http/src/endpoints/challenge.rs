@@ -1,0 +1,125 @@
+//! `/api/auth/challenge`: the second step of a sign-in, with a code of the second factor.
+
+use axum::extract::State;
+use serde_json::json;
+use usher_core::{
+    Author, Connection,
+    factors::{self, Ask, Redemption},
+    limits::{self, Rate, Tries},
+    one_time::Token,
+    sessions::{self, LoginFailure, Session},
+};
+use usher_domain::{Action, Factors, Method, Methods, Origin};
+
+use super::auth::{SessionView, leave_behind, show};
+use crate::{
+    App, Code, Operations, Problem,
+    answer::Shown,
+    delivery::{Delivered, Delivery},
+    input::{Nothing, Query, Repeatable, form},
+    origin::From,
+};
+
+pub(crate) fn challenge() -> Operations {
+    Operations::default()
+        .post(
+            "Signs in with a code, after /api/auth/login asked for the second factor.",
+            meet,
+        )
+        .audits(Action::Login)
+        .fails_with(&[
+            Code::InvalidChallenge,
+            Code::InvalidCode,
+            Code::TooManyRequests,
+            Code::DatabaseUnavailable,
+        ])
+}
+
+form! {
+    /// The second step of a sign-in.
+    ChallengeForm {
+        /// The token that /api/auth/login gave.
+        challenge_token: String = "challengeToken",
+        /// Six digits of the authenticator app, or a recovery code.
+        code: String = "code",
+    }
+}
+
+/// Answers a right password of an account that has a second factor, or returns `None` when the account was changed meanwhile.
+pub(super) async fn required(
+    connection: &Connection,
+    origin: &Origin,
+    account: &Factors,
+    ask: &Ask<'_>,
+) -> Result<Option<Problem>, Problem> {
+    let challenge = factors::ask(connection, origin, ask).await?;
+    Ok(challenge.map(|challenge| {
+        Problem::from(Code::SecondFactorRequired)
+            .with_member("challengeToken", json!(challenge.token.expose()))
+            .with_member("expiresIn", json!(challenge.expires_in.whole_seconds()))
+            .with_member("methods", json!(account.methods()))
+    }))
+}
+
+/// POST /api/auth/challenge, anyone with a challenge, LOGIN or `LOGIN_FAILED`.
+async fn meet(
+    State(app): State<App>,
+    From(origin): From,
+    delivery: Delivery,
+    _: Query<Nothing>,
+    sent: Repeatable<ChallengeForm>,
+) -> Result<Delivered<Shown<SessionView>>, Problem> {
+    let form = &sent.form;
+    let attempt = sent.attempt(&app, &format!("challenge {}", form.challenge_token));
+    let connection = app.database.connection().await?;
+    let token = Token::parse(&form.challenge_token);
+    let author = Author::nobody(&origin);
+    let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
+    let count_try = async {
+        match &token {
+            Some(token) => factors::count_challenge_try(&connection, token).await,
+            None => Ok(None),
+        }
+    };
+    let tried = app
+        .limit_beside(&connection, author, &charge, count_try)
+        .await?;
+    // Whoever knows the password begins as many challenges as they like, so the account has tries of its own.
+    let mut codes = app.charge();
+    if let Some(tried) = &tried {
+        codes = codes
+            .tries(Tries::SecondFactor, &[&tried.user.get().to_be_bytes()])
+            .about_user(tried.user);
+        app.limit_beside(&connection, author, &codes, async { Ok(()) })
+            .await?;
+    }
+    if let (Some(token), Some(tried)) = (&token, &tried)
+        && let Some(used) = tried.check(&app.secret, &form.code)?
+    {
+        let redemption = Redemption {
+            token,
+            user: tried.user,
+            used: &used,
+            methods: &Methods::one(Method::Password).and(Method::OneTimeCode),
+            attempt: attempt.as_ref(),
+        };
+        let redeem = factors::redeem(&connection, &origin, &app.secret, &redemption);
+        let forgive = limits::forgive(&connection, &codes);
+        if let (Some(session), ()) = tokio::try_join!(redeem, forgive)? {
+            leave_behind(&app, &connection, &origin, &delivery).await?;
+            return show(&app, &delivery, &session);
+        }
+    }
+    if let Some(attempt) = &attempt
+        && let Some(session) = Session::find_attempted(&connection, attempt).await?
+    {
+        return show(&app, &delivery, &session);
+    }
+    let (failure, code) = match &tried {
+        Some(_) => (LoginFailure::WrongCode, Code::InvalidCode),
+        None => (LoginFailure::InvalidChallenge, Code::InvalidChallenge),
+    };
+    let user = tried.map(|tried| tried.user);
+    sessions::record_failure(&connection, &origin, user, failure).await?;
+    Err(code.into())
+}
