@@ -28,11 +28,20 @@ pub(crate) async fn give(client: &Client, user: i64) {
     client.batch_execute(&statements).await.unwrap();
 }
 
+/// Takes the first step of a sign-in, where there is one, and returns the token for the second.
+pub(crate) async fn challenge(sign_in: Option<&Ask>, at: SocketAddr) -> String {
+    let Some(sign_in) = sign_in else {
+        return String::new();
+    };
+    let question = sign_in.to(at).await.expect(403);
+    question["challengeToken"].as_str().unwrap().to_owned()
+}
+
 /// Begins with an authenticator app, and returns a code of it that will be good for a while.
 pub(crate) async fn begun(at: SocketAddr, session: &Value) -> String {
     let own = session["accessToken"].as_str().unwrap();
-    let begin = Ask::post(TOTP, Value::Null).with_token(own);
-    let begun = begin.to(at).await.expect(200);
+    let first = Ask::post(TOTP, Value::Null).with_token(own);
+    let begun = first.to(at).await.expect(200);
     let key = decode(begun["secret"].as_str().unwrap());
     let step = totp::step_at(Clock::default().now().unix_timestamp());
     totp::code(&key, step + 1).to_string()
@@ -54,12 +63,15 @@ pub(crate) fn effects(write: Write) -> &'static str {
 /// Reads base32.
 fn decode(text: &str) -> Vec<u8> {
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits: String = text
-        .chars()
-        .map(|digit| format!("{:05b}", digits.find(digit).unwrap()))
-        .collect();
-    let bytes = bits.as_bytes().chunks_exact(8);
+    let (mut bytes, mut rest, mut bits) = (Vec::new(), 0, 0);
+    for digit in text.chars() {
+        rest = (rest << 5) | digits.find(digit).unwrap();
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from(rest >> bits).unwrap());
+            rest &= (1 << bits) - 1;
+        }
+    }
     bytes
-        .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
-        .collect()
 }

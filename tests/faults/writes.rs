@@ -241,13 +241,7 @@ impl Write {
             Self::Challenge | Self::RenewCodes | Self::RemoveFactor | Self::ResetFactors => {
                 factors::give(client, user).await;
                 let is_half = self == Self::Challenge;
-                let question = if is_half {
-                    sign_in.to(at).await.expect(403)
-                } else {
-                    Value::Null
-                };
-                let token = question["challengeToken"].as_str().unwrap_or_default();
-                token.to_owned()
+                factors::challenge(is_half.then_some(&sign_in), at).await
             }
             _ => String::new(),
         };

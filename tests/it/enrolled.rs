@@ -64,14 +64,17 @@ pub(crate) fn wrong_code(key: &[u8]) -> String {
 /// Reads base32.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits: String = text
-        .chars()
-        .map(|digit| format!("{:05b}", digits.find(digit).unwrap()))
-        .collect();
-    bits.as_bytes()
-        .chunks_exact(8)
-        .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
-        .collect()
+    let (mut bytes, mut rest, mut bits) = (Vec::new(), 0, 0);
+    for digit in text.chars() {
+        rest = (rest << 5) | digits.find(digit).unwrap();
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from(rest >> bits).unwrap());
+            rest &= (1 << bits) - 1;
+        }
+    }
+    bytes
 }
 
 /// Begins with an app, and returns its secret.

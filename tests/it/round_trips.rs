@@ -180,8 +180,8 @@ async fn mailed(t: &TestApp, path: &str) -> Option<String> {
 async fn prepare(t: &TestApp, method: &Method, path: &str, session: &mut Value) {
     match (method.as_str(), path) {
         ("POST", "/api/me/factors/totp/confirm") => {
-            let begin = "/api/me/factors/totp";
-            let begun = t.member().request_without_body(method, begin).await;
+            let first = "/api/me/factors/totp";
+            let begun = t.member().request_without_body(method, first).await;
             session["secret"] = begun.expect(200)["secret"].clone();
         }
         ("POST", "/api/me/factors/recovery-codes")

@@ -134,6 +134,9 @@ impl Stage {
                 Ask::Get(path) => client.get(&path, &admin).await,
                 Ask::Delete(path) => client.delete(path, &admin).await,
                 Ask::Post(path, form) => client.post(path, &admin, &form).await,
+                Ask::PostAs(person, path, form) => {
+                    client.post(path, &self.token(person), &form).await
+                }
             };
             (answer, status)
         };
