@@ -225,6 +225,19 @@ async fn a_deletion_that_is_sent_again_with_its_key_is_answered_alike() {
 }
 
 #[tokio::test]
+async fn of_the_same_deletion_twice_at_once_the_later_one_is_answered_alike() {
+    let t = TestApp::start().await;
+    let keyed = t.member().with_header("idempotency-key", "k");
+    let form = json!({ "currentPassword": PASSWORD });
+    let first = async {
+        keyed.delete_with("/api/me", form.clone()).await.expect(204);
+    };
+    let late = keyed.send_late(&Method::DELETE, "/api/me", form.clone(), first);
+    late.await.expect(204);
+    assert_eq!(actions(&t).await, ["DELETION_REQUEST"]);
+}
+
+#[tokio::test]
 async fn who_is_activated_by_an_administrator_is_not_deleted() {
     let t = start().await;
     let token = restore_token(&t).await;

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
 use usher_core::{
-    Author,
+    Author, Constraint, Error as CoreError,
     accounts::{self, NewDeletion},
     limits::Rate,
     mails::Mail,
@@ -99,10 +99,15 @@ pub(super) async fn leave(
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
     let change = accounts::request_deletion(&connection, author, &new, &mail);
-    if challenged.make(&connection, change).await? {
-        Ok(Done)
-    } else {
-        Err(Code::EditConflict.into())
+    match challenged.make(&connection, change).await {
+        Ok(true) => Ok(Done),
+        Ok(false) => Err(Code::EditConflict.into()),
+        // The same request at the same time may have been first, and ended the session.
+        Err(error @ CoreError::Conflict(Constraint::AuthorSignedOut)) => match &attempt {
+            Some(attempt) if accounts::was_done(&connection, attempt).await? => Ok(Done),
+            _ => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 
