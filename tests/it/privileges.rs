@@ -4,7 +4,7 @@ use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
-const REFUSED: [(&str, &str); 39] = [
+const REFUSED: [(&str, &str); 42] = [
     // No definitions.
     ("create table t (id int)", "42501"),
     (
@@ -72,6 +72,13 @@ const REFUSED: [(&str, &str); 39] = [
     (
         "insert into email_changes (user_id, old_email, new_email, session_id, old_hash, new_hash, cancel_hash, expires_at, old_confirmed_at)
          values (4, 'a@b.c', 'd@b.c', gen_random_uuid(), sha256('a'), sha256('b'), sha256('c'), now() + interval '1 day', now())",
+        "42501",
+    ),
+    // What was counted stays with whom it was counted of, and nobody begins in the middle.
+    ("update request_rates set key = sha256('x')", "42501"),
+    ("update credential_tries set key = sha256('x')", "42501"),
+    (
+        "insert into credential_tries values (sha256('x'), 7, now(), now(), true)",
         "42501",
     ),
     // How long the log is kept is the owner's to say, and nobody else ends a month.

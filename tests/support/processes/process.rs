@@ -105,7 +105,7 @@ impl Drop for Process {
 
 /// Limits that count as always, and are not reached by what comes from one address all day.
 pub const LIMITS: &str = "login-address=1000000/1,refresh-address=1000000/1,register-address=1000000/1,mail-address=1000000/1,\
-    secret-address=1000000/1,everybody=1000000/1,mail-recipient=1000000/1,login-pair=100,login-account=100,code=100";
+    secret-address=1000000/1,everybody=1000000/1,mail-recipient=1000000/1,login-pair=100,login-account=100,password=100,code=100";
 
 /// Returns the environment of an instance on a database.
 pub fn settings(database_url: &str) -> Vec<(&'static str, String)> {
