@@ -24,6 +24,8 @@ create table totp_factors (
   constraint totp_factors_tries_check check (tries between 0 and 5)
 );
 
+-- What an older secret sealed is sealed anew: the seal begins with the id of its secret.
+create index totp_factors_seal_idx on totp_factors (substr(sealed, 1, 4));
 -- What was begun and never confirmed is removed.
 create index totp_factors_created_at_idx on totp_factors (created_at) where confirmed_at is null;
 
@@ -48,6 +50,8 @@ create table challenges (
   created_at  timestamptz not null default now(),
   expires_at  timestamptz not null,
   used_at     timestamptz,
+  -- What the try at the password counts against, until the code is right, too: keys of `credential_tries`.
+  tried       bytea[]     not null default '{}',
   constraint challenges_pkey primary key (secret_hash),
   constraint challenges_user_id_fkey foreign key (user_id) references users (id),
   constraint challenges_secret_hash_check check (octet_length(secret_hash) = 32),

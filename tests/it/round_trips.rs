@@ -29,18 +29,17 @@ fn budget(path: &str, operation: &Operation) -> usize {
         // Both steps of a sign-in together.
         (Some(Action::Login), _) if path == "/api/auth/challenge" => 2,
         (Some(Action::Login), _) => 4,
-        // A try at a password is counted and committed before it is looked at.
+        // A try at a password or a code is counted and committed before it is looked at.
         (
             Some(
                 Action::PasswordChange
                 | Action::Reauthenticate
                 | Action::EmailChangeRequest
-                | Action::DeletionRequest,
+                | Action::DeletionRequest
+                | Action::FactorAdd,
             ),
             _,
         ) => 3,
-        // The try is counted and committed before the code is looked at.
-        (Some(Action::FactorAdd), _) => 3,
         // A change with its audit entry, after the check that it may be made.
         (Some(_), _) => 2,
         // What is over is removed, and what is due is taken.

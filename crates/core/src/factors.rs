@@ -16,6 +16,7 @@ mod enrolment;
 mod proof;
 mod recovery;
 mod removal;
+mod resealing;
 pub mod totp;
 
 pub use challenge::{Ask, Challenge, MINUTES, Redemption, ask, count_challenge_try, redeem};
@@ -24,6 +25,7 @@ pub use enrolment::{Begun, Confirmation, begin, confirm};
 pub use proof::{Proved, Proving, prove_again};
 pub use recovery::{NewCodes, renew};
 pub use removal::{remove_all, remove_totp};
+pub use resealing::reseal;
 
 /// How often codes may be tried: at one challenge, or within ten minutes in sessions of one account.
 const MOST_TRIES: i32 = 5;

@@ -17,6 +17,7 @@ use crate::{
     bytes::random,
     connection::Parameter,
     idempotency::Material,
+    limits::Charge,
     one_time::Token,
     passwords::PasswordHash,
     refresh::RefreshToken,
@@ -39,6 +40,9 @@ pub struct Ask<'a> {
     pub rehashed: Option<&'a PasswordHash>,
     /// The request, when it may be sent again.
     pub attempt: Option<&'a Attempt>,
+    /// What the try at the password counts against: it is taken back when the code was right, too. So whoever knows the password
+    /// alone does not begin as many challenges as they like.
+    pub charge: &'a Charge,
 }
 
 /// A sign-in that waits for its second factor.
@@ -58,6 +62,7 @@ pub async fn ask(
     let material = Material::new(ask.attempt)?;
     let token = token(&material)?;
     let hash = token.hash();
+    let tried = ask.charge.tried();
     let parameters: &[Parameter<'_>] = &[
         (&ask.user.get(), Type::INT8),
         (&ask.checked.as_str(), Type::TEXT),
@@ -65,6 +70,7 @@ pub async fn ask(
         (&hash.as_slice(), Type::BYTEA),
         (&MINUTES, Type::INT4),
         (&material.nonce, Type::UUID),
+        (&tried, Type::BYTEA_ARRAY),
     ];
     let event = Event::new(Action::LoginChallenge, Entity::User);
     let author = Author::nobody(origin).once(ask.attempt);
@@ -123,13 +129,15 @@ fn ask_statement() -> String {
             secret_hash,
             user_id,
             proved,
-            expires_at
+            expires_at,
+            tried
           )
           select
             $4,
             account.id,
             sha256(convert_to(coalesce($3, $2) || '|' || account.email, 'UTF8')),
-            now() + make_interval(mins => $5)
+            now() + make_interval(mins => $5),
+            $7
           from account
           returning
             challenges.user_id as entity_id,
@@ -141,9 +149,6 @@ fn ask_statement() -> String {
 
 /// Counts a try at a challenge, before the code is looked at, or returns `None` when the challenge is no good any more: it was
 /// used, its time or its tries are over, or the account was changed.
-///
-/// This is the one place that every code of a sign-in passes: what else limits them, such as a limit of the account over all its
-/// challenges, belongs here.
 pub async fn count_challenge_try(connection: &Connection, token: &Token) -> Result<Option<Tried>> {
     let statement = format!(
         "update challenges
@@ -240,6 +245,27 @@ pub async fn redeem(
     Session::begun(&changed, refresh, attempt).map(Some)
 }
 
+/// Marks the challenge `$2` as used.
+const DONE: &str = "done as (
+          update challenges
+          set used_at = now()
+          from proven
+          where challenges.secret_hash = $2
+        )";
+
+/// Takes the try at the password back that began the challenge.
+const FORGIVEN: &str = "forgiven as (
+          delete from credential_tries
+          where exists (select from change)
+            and key in (
+              select credential_tries.key
+              from challenge
+              join credential_tries on credential_tries.key = any (challenge.tried)
+              order by array_position(challenge.tried, credential_tries.key)
+              for update of credential_tries
+            )
+        )";
+
 /// The parameters are those of [`redeem`], in the order it sends them.
 ///
 /// The row of the challenge is locked before the code is used, and marked after: who shows another code at the same challenge at
@@ -259,7 +285,9 @@ fn redeem_statement() -> String {
           for no key update
         ),
         challenge as (
-          select account.id
+          select
+            account.id,
+            challenges.tried
           from challenges
           join account on account.id = challenges.user_id
           where challenges.secret_hash = $2
@@ -269,12 +297,7 @@ fn redeem_statement() -> String {
           for update of challenges
         ),
         {used},
-        done as (
-          update challenges
-          set used_at = now()
-          from proven
-          where challenges.secret_hash = $2
-        ),
+        {DONE},
         session as (
           insert into sessions (
             id,
@@ -299,7 +322,8 @@ fn redeem_statement() -> String {
             session.created_at as issued_at
           from account
           cross join session
-        )",
+        ),
+        {FORGIVEN}",
         used = used(3, "challenge"),
         columns = USER_COLUMNS.replace("users.", "account."),
     )

@@ -194,7 +194,7 @@ pub(super) fn seal(secret: &Secret, user: UserId, key: &[u8]) -> Result<Vec<u8>>
     sealed::seal(secret, LABEL, &owner(user), key.to_vec())
 }
 
-fn open(
+pub(super) fn open(
     secret: &Secret,
     user: UserId,
     sealed: &[u8],

@@ -99,8 +99,6 @@ limits! {
         LoginDevice = "login-device", 5, Some(20), 30;
         /// The present password, asked for again in one session.
         Password = "password", 5, Some(100), 1;
-        /// Codes of the second factor of one account, of whoever knows its password (ASVS 5.0.0, 6.6.3).
-        SecondFactor = "second-factor", 5, None, 1;
         /// Codes of mails to one address (ASVS 5.0.0, 6.6.3).
         Code = "code", 5, None, 1;
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use usher_core::{
     Author, Connection,
     factors::{self, Ask, Redemption},
-    limits::{self, Rate, Tries},
+    limits::Rate,
     one_time::Token,
     sessions::{self, LoginFailure, Session},
 };
@@ -84,15 +84,6 @@ async fn meet(
     let tried = app
         .limit_beside(&connection, author, &charge, count_try)
         .await?;
-    // Whoever knows the password begins as many challenges as they like, so the account has tries of its own.
-    let mut codes = app.charge();
-    if let Some(tried) = &tried {
-        codes = codes
-            .tries(Tries::SecondFactor, &[&tried.user.get().to_be_bytes()])
-            .about_user(tried.user);
-        app.limit_beside(&connection, author, &codes, async { Ok(()) })
-            .await?;
-    }
     if let (Some(token), Some(tried)) = (&token, &tried)
         && let Some(used) = tried.check(&app.secret, &form.code)?
     {
@@ -103,9 +94,8 @@ async fn meet(
             methods: &Methods::one(Method::Password).and(Method::OneTimeCode),
             attempt: attempt.as_ref(),
         };
-        let redeem = factors::redeem(&connection, &origin, &app.secret, &redemption);
-        let forgive = limits::forgive(&connection, &codes);
-        if let (Some(session), ()) = tokio::try_join!(redeem, forgive)? {
+        let session = factors::redeem(&connection, &origin, &app.secret, &redemption).await?;
+        if let Some(session) = session {
             leave_behind(&app, &connection, &origin, &delivery).await?;
             return show(&app, &delivery, &session);
         }

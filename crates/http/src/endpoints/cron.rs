@@ -117,12 +117,17 @@ async fn run(
 /// GET /api/cron/mails, the scheduler, `MAIL_FAILED` for each mail that is given up.
 async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<MailsView>, Problem> {
     let connection = app.database.connection().await?;
+    let reseal = async {
+        factors::reseal(&connection, &app.secret).await?;
+        Ok(())
+    };
     // All are sent at once, and waited for once.
     tokio::try_join!(
         one_time::forget(&connection),
         accounts::forget_email_changes(&connection),
         accounts::forget_deletions(&connection),
         factors::forget(&connection),
+        reseal,
         limits::forget(&connection),
         invitations::forget(&connection),
     )?;

@@ -10,7 +10,7 @@ use usher_core::{
     sessions::{self, LoginFailure, SignIn},
     users::{self, Credentials},
 };
-use usher_domain::{Action, Email, Factors, Method, Methods, Origin, PasswordAttempt, User};
+use usher_domain::{Action, Email, Factors, Method, Methods, Origin, PasswordAttempt};
 
 use super::{
     auth::{SessionView, leave_behind, show},
@@ -69,40 +69,41 @@ async fn sign_in(
         login.device_token.as_deref(),
     );
     let found = find(&app, &origin, &charge, email).await?;
-    let (user, stored, must_verify, is_leaving, factors) = match found {
-        Some(Credentials {
-            user,
-            password,
-            must_verify,
-            deletion_due_at,
-            factors,
-        }) => (
-            Some(user),
-            password,
-            must_verify,
-            deletion_due_at.is_some(),
-            factors,
-        ),
-        None => (None, None, false, false, Factors::default()),
-    };
+    let known = found
+        .as_ref()
+        .and_then(|found| Some((found.password.as_ref()?, &found.user)));
     // Without an account this takes the same time and is wrong, so that the answers cannot be told apart.
-    let known = stored.as_ref().zip(user.as_ref());
     let verdict = app.passwords.verify(login.password, known).await?;
     let connection = app.database.connection().await?;
-    if let (Some(user), Some(stored)) = (&user, &stored)
+    if let (Some(found), Some((checked, user))) = (&found, known)
         && verdict.is_right
         && user.is_active
-        && !must_verify
+        && !found.must_verify
     {
         let (rehashed, attempt) = (verdict.rehashed.as_ref(), attempt.as_ref());
         let right = Ask {
             user: user.id,
-            checked: stored,
+            checked,
             rehashed,
             attempt,
+            charge: &charge,
         };
-        let next = go_on(&app, &connection, &origin, (&delivery, &factors), &right);
-        let (next, forgiven) = tokio::join!(next, limits::forgive(&connection, &charge));
+        let next = go_on(
+            &app,
+            &connection,
+            &origin,
+            (&delivery, &found.factors),
+            &right,
+        );
+        let forgive = async {
+            // With a second factor, the try is taken back when the code was right, too.
+            if found.factors.are_none() {
+                limits::forgive(&connection, &charge).await
+            } else {
+                Ok(())
+            }
+        };
+        let (next, forgiven) = tokio::join!(next, forgive);
         forgiven?;
         if let Some(shown) = next? {
             return Ok(shown);
@@ -112,8 +113,8 @@ async fn sign_in(
             return Err(Code::Busy.into());
         }
     }
-    let (failure, code) = refusal(user.as_ref(), verdict.is_right, must_verify, is_leaving);
-    let user = user.map(|user| user.id);
+    let (failure, code) = refusal(found.as_ref(), verdict.is_right);
+    let user = found.map(|found| found.user.id);
     let record = sessions::record_failure(&connection, &origin, user, failure);
     if verdict.is_right {
         let (recorded, forgiven) = tokio::join!(record, limits::forgive(&connection, &charge));
@@ -153,25 +154,17 @@ async fn go_on(
 }
 
 /// Returns why nobody signs in, and what is told of it: all there is to whoever knows the password, and nothing to others.
-fn refusal(
-    user: Option<&User>,
-    is_right: bool,
-    must_verify: bool,
-    is_leaving: bool,
-) -> (LoginFailure, Code) {
-    match user {
-        None => (LoginFailure::UnknownAccount, Code::InvalidCredentials),
-        Some(user) if is_right && user.is_active && must_verify => {
-            (LoginFailure::UnverifiedEmail, Code::EmailUnverified)
-        }
-        Some(user) if is_right && !user.is_active && is_leaving => {
-            (LoginFailure::DeletionPending, Code::DeletionPending)
-        }
-        Some(user) if is_right && !user.is_active => {
-            (LoginFailure::InactiveAccount, Code::AccountInactive)
-        }
+fn refusal(found: Option<&Credentials>, is_right: bool) -> (LoginFailure, Code) {
+    let Some(found) = found else {
+        return (LoginFailure::UnknownAccount, Code::InvalidCredentials);
+    };
+    let is_leaving = found.deletion_due_at.is_some();
+    match (is_right, found.user.is_active) {
+        (true, true) if found.must_verify => (LoginFailure::UnverifiedEmail, Code::EmailUnverified),
+        (true, false) if is_leaving => (LoginFailure::DeletionPending, Code::DeletionPending),
+        (true, false) => (LoginFailure::InactiveAccount, Code::AccountInactive),
         // With the right password, the account changed between the check and the sign-in.
-        Some(_) => (LoginFailure::WrongPassword, Code::InvalidCredentials),
+        _ => (LoginFailure::WrongPassword, Code::InvalidCredentials),
     }
 }
 
