@@ -10,7 +10,7 @@ use crate::{
     step_up::{age, claims},
 };
 
-const PATH: &str = "/api/auth/challenge";
+pub(crate) const PATH: &str = "/api/auth/challenge";
 const PROVE: &str = "/api/auth/reauthenticate";
 
 pub(crate) async fn sign_in(t: &TestApp, person: Person) -> Answer {
@@ -31,7 +31,7 @@ pub(crate) async fn meet(t: &TestApp, challenge: &str, code: &str) -> Answer {
     t.anonymous().post(PATH, form).await
 }
 
-async fn enrolled() -> (TestApp, Enrolled) {
+pub(crate) async fn enrolled() -> (TestApp, Enrolled) {
     let t = TestApp::start().await;
     let enrolled = enrol(&t, Person::Member).await;
     (t, enrolled)

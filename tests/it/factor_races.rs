@@ -8,6 +8,7 @@ use std::sync::{
 use usher_core::{
     accounts,
     factors::{self, Ask, Redemption},
+    limits::Charge,
     one_time::Token,
 };
 use usher_domain::{Method, Methods, UserId};
@@ -30,6 +31,7 @@ async fn ask(app: &App) -> Token {
         checked: checked.as_ref().unwrap(),
         rehashed: None,
         attempt: None,
+        charge: &Charge::new(&app.secret, &app.limits),
     };
     let challenge = factors::ask(&connection, &origin(), &ask).await.unwrap();
     challenge.unwrap().token

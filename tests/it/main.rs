@@ -13,6 +13,7 @@ mod audit;
 mod audit_logs;
 mod auth;
 mod browser_mode;
+mod challenge_limits;
 mod challenges;
 mod consistency;
 mod contract;

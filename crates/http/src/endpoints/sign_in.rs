@@ -94,18 +94,9 @@ async fn sign_in(
             &origin,
             (&delivery, &found.factors),
             &right,
-        );
-        let forgive = async {
-            // With a second factor, the try is taken back when the code was right, too.
-            if found.factors.are_none() {
-                limits::forgive(&connection, &charge).await
-            } else {
-                Ok(())
-            }
-        };
-        let (next, forgiven) = tokio::join!(next, forgive);
-        forgiven?;
-        if let Some(shown) = next? {
+        )
+        .await?;
+        if let Some(shown) = next {
             return Ok(shown);
         }
         if rehashed.is_some() {
@@ -125,8 +116,8 @@ async fn sign_in(
     Err(code.into())
 }
 
-/// Goes on after a right password: with a session, or with the question for the second factor. There is neither when the account
-/// was changed meanwhile.
+/// Goes on after a right password: with a session, or with the question for the second factor, which takes the try back when it is
+/// answered. There is neither when the account was changed meanwhile.
 async fn go_on(
     app: &App,
     connection: &Connection,
@@ -145,8 +136,10 @@ async fn go_on(
         attempt: right.attempt,
         methods: &Methods::one(Method::Password),
     };
-    let session = sessions::start(connection, origin, &app.secret, sign_in).await?;
-    let Some(session) = session else {
+    let started = sessions::start(connection, origin, &app.secret, sign_in);
+    let forgiven = limits::forgive(connection, right.charge);
+    let (session, forgiven) = tokio::join!(started, forgiven);
+    let (Some(session), ()) = (session?, forgiven?) else {
         return Ok(None);
     };
     leave_behind(app, connection, origin, delivery).await?;
