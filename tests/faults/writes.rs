@@ -202,6 +202,22 @@ impl Write {
         )
     }
 
+    fn needs_session(self) -> bool {
+        matches!(
+            self,
+            Self::ChangeOwn
+                | Self::ChangePassword
+                | Self::Reauthenticate
+                | Self::BeginFactor
+                | Self::ConfirmFactor
+                | Self::RenewCodes
+                | Self::RemoveFactor
+                | Self::Refresh
+                | Self::SignOut
+                | Self::EndAll
+        )
+    }
+
     /// Makes a request ready, with a user and a session when it needs them.
     pub(crate) async fn prepare(
         self,

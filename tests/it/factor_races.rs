@@ -51,7 +51,6 @@ async fn meet(app: App, token: Token, code: String) -> bool {
     };
     let redemption = Redemption {
         token: &token,
-        user: tried.user,
         used: &used,
         methods: &Methods::one(Method::Password).and(Method::OneTimeCode),
         attempt: None,

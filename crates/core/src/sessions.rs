@@ -14,7 +14,6 @@ use crate::{
     audited::Changed,
     bytes::random,
     connection::Parameter,
-    idempotency,
     passwords::PasswordHash,
     refresh::RefreshToken,
     roles::PERMISSIONS_OF_USER,
@@ -115,21 +114,6 @@ impl Session {
             _ => refresh,
         };
         Self::of(changed, refresh)
-    }
-
-    /// Returns the session that an earlier attempt at a sign-in began.
-    pub async fn find_attempted(
-        connection: &Connection,
-        attempt: &Attempt,
-    ) -> Result<Option<Self>> {
-        let row = idempotency::find(connection, attempt).await?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let id: Option<Uuid> = row::get(&row, "session_id")?;
-        let id = id.ok_or(Error::Conflict(Constraint::KeyReused))?;
-        let refresh = RefreshToken::first_of(SessionId::new(id), attempt.seed_of(&row)?);
-        Self::read(&row, refresh, row::age(&row)?).map(Some)
     }
 
     /// Returns whom an access token of this session is for.

@@ -188,9 +188,7 @@ pub async fn count_challenge_try(connection: &Connection, token: &Token) -> Resu
 pub struct Redemption<'a> {
     /// The challenge.
     pub token: &'a Token,
-    /// Whose it is.
-    pub user: UserId,
-    /// The code.
+    /// The code; with an empty one only an earlier attempt is waited for.
     pub used: &'a Used,
     /// By what the user proved who they are: in both steps.
     pub methods: &'a Methods,
@@ -205,7 +203,7 @@ pub async fn redeem(
     secret: &Secret,
     redemption: &Redemption<'_>,
 ) -> Result<Option<Session>> {
-    let (user, attempt) = (redemption.user, redemption.attempt);
+    let attempt = redemption.attempt;
     let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
     let refresh = match attempt.and_then(Attempt::seed) {
         Some(seed) => RefreshToken::first_of(id, seed),
@@ -216,7 +214,6 @@ pub async fn redeem(
     let (step, resealed, recovery) = redemption.used.values();
     let (challenge_hash, refresh_hash) = (redemption.token.hash(), refresh.hash());
     let parameters: &[Parameter<'_>] = &[
-        (&user.get(), Type::INT8),
         (&challenge_hash.as_slice(), Type::BYTEA),
         (&step, Type::INT8),
         (&resealed, Type::BYTEA),
@@ -229,7 +226,7 @@ pub async fn redeem(
         (&redemption.methods.names(), Type::TEXT_ARRAY),
     ];
     let event = Event::new(Action::Login, Entity::User).with_session(id);
-    let author = Author::user(user, id, origin).once(attempt);
+    let author = Author::subject(id, origin).once(attempt);
     let changed = connection
         .change_once(
             "redeem challenge",
@@ -245,12 +242,12 @@ pub async fn redeem(
     Session::begun(&changed, refresh, attempt).map(Some)
 }
 
-/// Marks the challenge `$2` as used.
+/// Marks the challenge `$1` as used.
 const DONE: &str = "done as (
           update challenges
           set used_at = now()
           from proven
-          where challenges.secret_hash = $2
+          where challenges.secret_hash = $1
         )";
 
 /// Takes the try at the password back that began the challenge.
@@ -277,7 +274,7 @@ fn redeem_statement() -> String {
             {USER_COLUMNS},
             sha256(convert_to(users.password || '|' || users.email, 'UTF8')) as proved
           from users
-          where id = $1
+          where id = (select user_id from challenges where secret_hash = $1)
             and cardinality(second_factors) > 0
             and is_active
             and deleted_at is null
@@ -290,7 +287,7 @@ fn redeem_statement() -> String {
             challenges.tried
           from challenges
           join account on account.id = challenges.user_id
-          where challenges.secret_hash = $2
+          where challenges.secret_hash = $1
             and challenges.proved = account.proved
             and challenges.used_at is null
             and challenges.expires_at > now()
@@ -308,7 +305,7 @@ fn redeem_statement() -> String {
             user_agent,
             methods
           )
-          select $6, proven.user_id, $7, now() + make_interval(days => $8), $9, $10, $11
+          select $5, proven.user_id, $6, now() + make_interval(days => $7), $8, $9, $10
           from proven
           returning id as session_id, created_at, methods
         ),
@@ -324,7 +321,7 @@ fn redeem_statement() -> String {
           cross join session
         ),
         {FORGIVEN}",
-        used = used(3, "challenge"),
+        used = used(2, "challenge"),
         columns = USER_COLUMNS.replace("users.", "account."),
     )
 }

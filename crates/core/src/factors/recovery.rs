@@ -20,6 +20,8 @@ use crate::{
 /// How many there are.
 const COUNT: usize = 10;
 const LENGTH: usize = 10;
+/// Without what stands between the groups.
+const CHARACTERS: usize = 16;
 const GROUP: usize = 4;
 const LABEL: &[u8] = b"usher recovery code v1";
 
@@ -128,8 +130,11 @@ pub(super) fn hash(user: UserId, text: &str) -> Option<[u8; 32]> {
             .map(|character| character.to_ascii_uppercase())
             .collect(),
     );
+    if plain.len() != CHARACTERS {
+        return None;
+    }
     let bytes = Zeroizing::new(from_base32(&plain)?);
-    (bytes.len() == LENGTH).then(|| hash_of(user, &bytes))
+    Some(hash_of(user, &bytes))
 }
 
 fn hash_of(user: UserId, code: &[u8]) -> [u8; 32] {

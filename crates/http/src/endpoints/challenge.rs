@@ -7,7 +7,7 @@ use usher_core::{
     factors::{self, Ask, Redemption},
     limits::Rate,
     one_time::Token,
-    sessions::{self, LoginFailure, Session},
+    sessions::{self, LoginFailure},
 };
 use usher_domain::{Action, Factors, Method, Methods, Origin};
 
@@ -84,13 +84,17 @@ async fn meet(
     let tried = app
         .limit_beside(&connection, author, &charge, count_try)
         .await?;
-    if let (Some(token), Some(tried)) = (&token, &tried)
-        && let Some(used) = tried.check(&app.secret, &form.code)?
+    let good = match &tried {
+        Some(tried) => tried.check(&app.secret, &form.code)?,
+        None => None,
+    };
+    // An attempt that comes again may have no tries left, and waits for the earlier one.
+    if let Some(token) = &token
+        && (good.is_some() || attempt.is_some())
     {
         let redemption = Redemption {
             token,
-            user: tried.user,
-            used: &used,
+            used: &good.unwrap_or_default(),
             methods: &Methods::one(Method::Password).and(Method::OneTimeCode),
             attempt: attempt.as_ref(),
         };
@@ -99,11 +103,6 @@ async fn meet(
             leave_behind(&app, &connection, &origin, &delivery).await?;
             return show(&app, &delivery, &session);
         }
-    }
-    if let Some(attempt) = &attempt
-        && let Some(session) = Session::find_attempted(&connection, attempt).await?
-    {
-        return show(&app, &delivery, &session);
     }
     let (failure, code) = match &tried {
         Some(_) => (LoginFailure::WrongCode, Code::InvalidCode),
