@@ -47,6 +47,8 @@ create table challenges (
   -- SHA-256 of the stored password and the address: with others by now it is void.
   proved      bytea       not null,
   tries       integer     not null default 0,
+  -- Of the request that was counted last, when it may come again: the same one is no further try.
+  last_request bytea,
   created_at  timestamptz not null default now(),
   expires_at  timestamptz not null,
   used_at     timestamptz,
@@ -73,7 +75,7 @@ values
   ('usher_app', 'select, insert, delete on recovery_codes'),
   ('usher_app', 'update (used_at) on recovery_codes'),
   ('usher_app', 'select, insert, delete on challenges'),
-  ('usher_app', 'update (tries, used_at) on challenges');
+  ('usher_app', 'update (tries, last_request, used_at) on challenges');
 
 alter table totp_factors enable row level security;
 create policy totp_factors_select on totp_factors for select using (true);

@@ -8,7 +8,7 @@ where privileges in (
   'select, insert, delete on recovery_codes',
   'update (used_at) on recovery_codes',
   'select, insert, delete on challenges',
-  'update (tries, used_at) on challenges'
+  'update (tries, last_request, used_at) on challenges'
 );
 drop trigger users_forget_factors on users;
 drop function users_forget_factors();

@@ -40,7 +40,7 @@ async fn ask(app: &App) -> Token {
 /// Takes the second step, and tells whether it led to a session.
 async fn meet(app: App, token: Token, code: String) -> bool {
     let connection = app.database.connection().await.unwrap();
-    let tried = factors::count_challenge_try(&connection, &token)
+    let tried = factors::count_challenge_try(&connection, &token, None)
         .await
         .unwrap();
     let Some(tried) = tried else {

@@ -149,14 +149,22 @@ fn ask_statement() -> String {
 
 /// Counts a try at a challenge, before the code is looked at, or returns `None` when the challenge is no good any more: it was
 /// used, its time or its tries are over, or the account was changed.
-pub async fn count_challenge_try(connection: &Connection, token: &Token) -> Result<Option<Tried>> {
+///
+/// A request that comes again with its key shows the same code, and is the same try.
+pub async fn count_challenge_try(
+    connection: &Connection,
+    token: &Token,
+    attempt: Option<&Attempt>,
+) -> Result<Option<Tried>> {
     let statement = format!(
         "update challenges
-        set tries = tries + 1
+        set
+          tries = case when last_request = $3 then tries else tries + 1 end,
+          last_request = $3
         where secret_hash = $1
           and used_at is null
           and expires_at > now()
-          and tries < $2
+          and (tries < $2 or last_request = $3)
           and exists (
             select
             from users
@@ -175,9 +183,13 @@ pub async fn count_challenge_try(connection: &Connection, token: &Token) -> Resu
           ) as sealed,
           {NOW}"
     );
+    let request = attempt.and_then(Attempt::request);
     let hash = token.hash();
-    let parameters: &[Parameter<'_>] =
-        &[(&hash.as_slice(), Type::BYTEA), (&MOST_TRIES, Type::INT4)];
+    let parameters: &[Parameter<'_>] = &[
+        (&hash.as_slice(), Type::BYTEA),
+        (&MOST_TRIES, Type::INT4),
+        (&request, Type::BYTEA),
+    ];
     let rows = connection
         .settle("count challenge", &statement, parameters)
         .await?;
