@@ -17,6 +17,8 @@ create table totp_factors (
   -- Codes that were tried within a session, and until when they count.
   tries        integer     not null default 0,
   tries_end_at timestamptz,
+  -- Of the request that was counted last, when it may come again: the same one is no further try.
+  last_request bytea,
   constraint totp_factors_pkey primary key (user_id),
   constraint totp_factors_user_id_fkey foreign key (user_id) references users (id),
   constraint totp_factors_sealed_check check (octet_length(sealed) between 32 and 200),
@@ -70,7 +72,7 @@ values
   ('usher_app', 'select, insert, delete on totp_factors'),
   (
     'usher_app',
-    'update (sealed, created_at, confirmed_at, last_step, last_used_at, tries, tries_end_at) on totp_factors'
+    'update (sealed, created_at, confirmed_at, last_step, last_used_at, tries, tries_end_at, last_request) on totp_factors'
   ),
   ('usher_app', 'select, insert, delete on recovery_codes'),
   ('usher_app', 'update (used_at) on recovery_codes'),

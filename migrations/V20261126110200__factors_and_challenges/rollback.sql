@@ -4,7 +4,7 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 delete from database_grants
 where privileges in (
   'select, insert, delete on totp_factors',
-  'update (sealed, created_at, confirmed_at, last_step, last_used_at, tries, tries_end_at) on totp_factors',
+  'update (sealed, created_at, confirmed_at, last_step, last_used_at, tries, tries_end_at, last_request) on totp_factors',
   'select, insert, delete on recovery_codes',
   'update (used_at) on recovery_codes',
   'select, insert, delete on challenges',

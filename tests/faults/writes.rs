@@ -13,6 +13,7 @@ use crate::{
     stage::Stage,
 };
 
+mod asked;
 mod effects;
 mod scene;
 
@@ -196,18 +197,6 @@ impl Write {
                 | Self::AskEmail
                 | Self::Leave
                 | Self::Reauthenticate
-                | Self::Refresh
-                | Self::SignOut
-                | Self::EndAll
-        )
-    }
-
-    fn needs_session(self) -> bool {
-        matches!(
-            self,
-            Self::ChangeOwn
-                | Self::ChangePassword
-                | Self::Reauthenticate
                 | Self::BeginFactor
                 | Self::ConfirmFactor
                 | Self::RenewCodes
@@ -273,105 +262,6 @@ impl Write {
             write: self,
             ask: self.ask(&scene, id).with_id(id),
             id: id.to_owned(),
-        }
-    }
-
-    fn ask(self, scene: &Scene, id: &str) -> Ask {
-        let own = scene.session["accessToken"].as_str().unwrap_or_default();
-        let (email, token) = (&scene.email, &scene.token);
-        let path = format!("/api/users/{}", scene.user);
-        match self {
-            Self::Create => Ask::post("/api/users", json!({ "name": id, "email": email }))
-                .with_token(&scene.admin),
-            Self::Change => Ask::patch(&path, json!({ "name": id }))
-                .with_token(&scene.admin)
-                .with("if-match", "\"1\"".to_owned()),
-            Self::Remove => Ask::delete(&path).with_token(&scene.admin),
-            Self::Grant => {
-                let roles = json!({ "roles": ["user", "auditor"] });
-                Ask::put(&format!("{path}/roles"), roles).with_token(&scene.admin)
-            }
-            Self::ChangeOwn => Ask::patch("/api/me", json!({ "name": id })).with_token(own),
-            Self::SignIn => sign_in(email),
-            Self::Refresh => {
-                let token = json!({ "refreshToken": scene.session["refreshToken"] });
-                Ask::post("/api/auth/refresh", token)
-            }
-            Self::SignOut => Ask::post("/api/auth/logout", json!({})).with_token(own),
-            Self::EndOther => {
-                Ask::delete(&format!("/api/me/sessions/{}", scene.another)).with_token(own)
-            }
-            Self::EndOthers => Ask::delete("/api/me/sessions").with_token(own),
-            Self::EndAll => Ask::delete(&format!("{path}/sessions")).with_token(&scene.admin),
-            Self::Register => {
-                let new = json!({ "name": id, "email": email, "password": PASSWORD });
-                Ask::post("/api/auth/register", new)
-            }
-            Self::Resend => Ask::post("/api/auth/resend", json!({ "email": email })),
-            Self::Verify => Ask::post("/api/auth/verify-email", json!({ "token": token })),
-            Self::Forget => Ask::post("/api/auth/password/forgot", json!({ "email": email })),
-            Self::Reset => {
-                let chosen = json!({ "token": token, "password": "another horse of some length" });
-                Ask::post("/api/auth/password/reset", chosen)
-            }
-            Self::ChangePassword => {
-                let new = "another horse of some length";
-                let form = json!({ "currentPassword": PASSWORD, "newPassword": new });
-                Ask::post("/api/auth/password", form).with_token(own)
-            }
-            _ => self.ask_later(scene, id),
-        }
-    }
-
-    /// The same for another address, the end of an account, invitations, and second factors.
-    fn ask_later(self, scene: &Scene, id: &str) -> Ask {
-        let own = scene.session["accessToken"].as_str().unwrap_or_default();
-        let (email, token) = (&scene.email, &scene.token);
-        match self {
-            Self::AskEmail => {
-                let new = format!("new-{email}");
-                let form = json!({ "newEmail": new, "currentPassword": PASSWORD });
-                Ask::post("/api/me/email", form).with_token(own)
-            }
-            Self::ConfirmEmail => Ask::post("/api/auth/email/confirm", json!({ "token": token })),
-            Self::CancelEmail => Ask::post("/api/auth/email/cancel", json!({ "token": token })),
-            Self::Leave => {
-                let form = json!({ "currentPassword": PASSWORD });
-                Ask::delete_with("/api/me", form).with_token(own)
-            }
-            Self::Restore => Ask::post("/api/auth/restore", json!({ "token": token })),
-            Self::Reauthenticate => {
-                let form = json!({ "password": PASSWORD });
-                Ask::post("/api/auth/reauthenticate", form).with_token(own)
-            }
-            Self::Invite => {
-                Ask::post("/api/invitations", json!({ "email": email })).with_token(&scene.admin)
-            }
-            Self::ResendInvitation => {
-                Ask::post(&format!("/api/invitations/{token}/resend"), Value::Null)
-                    .with_token(&scene.admin)
-            }
-            Self::Revoke => {
-                Ask::delete(&format!("/api/invitations/{token}")).with_token(&scene.admin)
-            }
-            Self::Accept => {
-                let form = json!({ "token": token, "name": id, "password": PASSWORD });
-                Ask::post("/api/auth/invitation", form)
-            }
-            Self::Challenge => {
-                let form = json!({ "challengeToken": token, "code": factors::CODE });
-                Ask::post("/api/auth/challenge", form)
-            }
-            Self::BeginFactor => Ask::post(factors::TOTP, Value::Null).with_token(own),
-            Self::ConfirmFactor => {
-                Ask::post(factors::CONFIRM, json!({ "code": token })).with_token(own)
-            }
-            Self::RenewCodes => Ask::post(factors::CODES, Value::Null).with_token(own),
-            Self::RemoveFactor => Ask::delete(factors::TOTP).with_token(own),
-            Self::ResetFactors => {
-                Ask::delete(&format!("/api/users/{}/factors", scene.user)).with_token(&scene.admin)
-            }
-            other => panic!("say how {other:?} is asked for"),
         }
     }
 }

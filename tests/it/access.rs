@@ -148,11 +148,12 @@ fn only_these_operations_are_open_to_anybody() {
         "GET /api/health",
         "GET /api/health/live",
         "GET /api/health/ready",
+        // The right password was shown before.
+        "POST /api/auth/challenge",
         // The token of a mail says whose address it is about.
         "POST /api/auth/email/cancel",
         "POST /api/auth/email/confirm",
         "POST /api/auth/invitation",
-        "POST /api/auth/challenge",
         "POST /api/auth/login",
         "POST /api/auth/logout",
         // Who has no account, or lost the way into it, has nothing else to show than a mail.

@@ -15,7 +15,10 @@ use usher_tests::{PASSWORD, TestApp, connect};
 use crate::email_changes::{Links, links};
 
 /// All changes are to one address.
-const LIMITS: (&str, &str) = ("USHER_LIMITS", "mail-recipient=1000000/1");
+const LIMITS: (&str, &str) = (
+    "USHER_LIMITS",
+    "mail-recipient=1000000/1,secret-address=1000000/1,everybody=1000000/1,password=100",
+);
 
 /// How many try at once.
 const MANY: usize = 16;

@@ -321,7 +321,7 @@ async fn what_is_out_of_the_usual_waits_as_often_as_the_docs_say() {
     let own = anonymous.with_token(session["accessToken"].as_str().unwrap());
     let form = json!({ "password": PASSWORD, "code": enrolled.codes[1] });
     let proof = own.post("/api/auth/reauthenticate", form).await;
-    check(proof, 200, 3, "a proof by both factors");
+    check(proof, 200, 4, "a proof by both factors");
 
     let path = "/api/users?count=exact&q=member&sort=name&limit=1&fields=id&isActive=true";
     let list = t.admin().get(path).await;

@@ -183,7 +183,9 @@ impl Problem {
             }
             _ => {}
         }
-        headers.extend(self.headers.iter().cloned());
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
         if let Some(allow) = allow {
             headers.insert(header::ALLOW, allow.clone());
         }

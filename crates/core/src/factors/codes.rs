@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{MOST_TRIES, recovery, totp};
 use crate::{
-    Author, Connection, Result,
+    Attempt, Author, Connection, Result,
     connection::Parameter,
     row,
     sealed::{self, Label, Unopened},
@@ -140,30 +140,38 @@ impl Tried {
 }
 
 /// Counts a try at a code within a session, before the code is looked at, or returns `None` when there is none left for ten
-/// minutes, or nothing to try.
+/// minutes, or nothing to try. A request that comes again with its key shows the same code, and is the same try.
 pub async fn count_try(
     connection: &Connection,
     user: UserId,
     state: State,
+    attempt: Option<&Attempt>,
 ) -> Result<Option<Tried>> {
     let statement = format!(
         "update totp_factors
         set
-          tries = case when tries_end_at > now() then tries + 1 else 1 end,
-          tries_end_at = case when tries_end_at > now() then tries_end_at else now() + interval '10 minutes' end
+          tries = case
+            when tries_end_at > now() and last_request = $4 then tries
+            when tries_end_at > now() then tries + 1
+            else 1
+          end,
+          tries_end_at = case when tries_end_at > now() then tries_end_at else now() + interval '10 minutes' end,
+          last_request = $4
         where user_id = $1
           and (confirmed_at is not null) = $2
-          and (tries < $3 or tries_end_at <= now())
+          and (tries < $3 or tries_end_at <= now() or last_request = $4)
         returning
           user_id,
           sealed,
           {NOW}"
     );
+    let request = attempt.and_then(Attempt::request);
     let is_in_force = state == State::InForce;
     let parameters: &[Parameter<'_>] = &[
         (&user.get(), Type::INT8),
         (&is_in_force, Type::BOOL),
         (&MOST_TRIES, Type::INT4),
+        (&request, Type::BYTEA),
     ];
     let rows = connection
         .settle("count code", &statement, parameters)

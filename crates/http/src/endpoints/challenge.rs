@@ -77,9 +77,7 @@ async fn meet(
     let charge = app.charge_anonymous(Rate::SecretAddress, &origin);
     let count_try = async {
         match &token {
-            Some(token) => {
-                factors::count_challenge_try(&connection, token, attempt.as_ref()).await
-            }
+            Some(token) => factors::count_challenge_try(&connection, token, attempt.as_ref()).await,
             None => Ok(None),
         }
     };

@@ -169,7 +169,7 @@ async fn confirm(
     let attempt = attempt.as_ref();
     let (user, session) = (&caller.actor.user, caller.actor.session);
     let connection = app.database.connection().await?;
-    let tried = factors::count_try(&connection, user.id, Stage::Begun).await?;
+    let tried = factors::count_try(&connection, user.id, Stage::Begun, attempt).await?;
     let good = match &tried {
         Some(tried) => tried.check_totp(&app.secret, &sent.form.code)?,
         None => None,

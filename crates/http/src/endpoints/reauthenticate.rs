@@ -70,7 +70,7 @@ async fn prove(
     };
     let connection = app.database.connection().await?;
     let (good, refusal) = match code {
-        Some(code) => look(&app, &connection, caller, &code).await?,
+        Some(code) => look(&app, &connection, (caller, attempt.as_ref()), &code).await?,
         None => (None, Code::EditConflict),
     };
     let password = Methods::one(Method::Password);
@@ -120,11 +120,11 @@ async fn note(
 async fn look(
     app: &App,
     connection: &Connection,
-    caller: &SignedIn,
+    (caller, attempt): (&SignedIn, Option<&Attempt>),
     code: &str,
 ) -> Result<(Option<Used>, Code), Problem> {
     let user = caller.actor.user.id;
-    match factors::count_try(connection, user, Factor::InForce).await? {
+    match factors::count_try(connection, user, Factor::InForce, attempt).await? {
         Some(tried) => Ok((tried.check(&app.secret, code)?, Code::InvalidCode)),
         None => Ok((None, Code::TooManyCodes)),
     }
