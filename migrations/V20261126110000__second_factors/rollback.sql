@@ -1,5 +1,4 @@
 -- Lost is which accounts have a second factor: they sign in with their passwords alone again. Privileges on columns go with them.
--- lint: allow ban-drop-constraint because a narrower one takes its place in the same transaction
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
 drop trigger sessions_ask_second_factor on sessions;
