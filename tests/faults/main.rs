@@ -13,6 +13,7 @@ mod factors;
 mod freeze;
 mod ledger;
 mod network;
+mod passkeys;
 mod prepared;
 mod proxy;
 mod races;

@@ -9,7 +9,7 @@ use usher_tests::{PASSWORD, Person, processes::client::Answer};
 
 use crate::{
     asks::{Ask, Reply},
-    factors,
+    factors, passkeys,
     stage::Stage,
 };
 
@@ -20,7 +20,7 @@ mod scene;
 use scene::{email_change, invitation, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 33] = [
+pub(crate) const ALL: [Write; 37] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -54,6 +54,10 @@ pub(crate) const ALL: [Write; 33] = [
     Write::RenewCodes,
     Write::RemoveFactor,
     Write::ResetFactors,
+    Write::AddPasskey,
+    Write::SignInByPasskey,
+    Write::RenamePasskey,
+    Write::RemovePasskey,
 ];
 
 /// An operation that writes.
@@ -92,6 +96,10 @@ pub(crate) enum Write {
     RenewCodes,
     RemoveFactor,
     ResetFactors,
+    AddPasskey,
+    SignInByPasskey,
+    RenamePasskey,
+    RemovePasskey,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -114,6 +122,7 @@ struct Scene {
     another: String,
     /// What was mailed to the user.
     token: String,
+    passkey: passkeys::Scene,
 }
 
 impl Write {
@@ -153,18 +162,24 @@ impl Write {
             Self::RenewCodes => ("POST", factors::CODES),
             Self::RemoveFactor => ("DELETE", factors::TOTP),
             Self::ResetFactors => ("DELETE", "/api/users/{user_id}/factors"),
+            Self::AddPasskey => ("POST", "/api/me/passkeys"),
+            Self::SignInByPasskey => ("POST", "/api/auth/passkey"),
+            Self::RenamePasskey => ("PATCH", "/api/me/passkeys/{passkey_id}"),
+            Self::RemovePasskey => ("DELETE", "/api/me/passkeys/{passkey_id}"),
         }
     }
 
     /// Returns the status of success.
     fn status(self) -> u16 {
         match self {
-            Self::Create | Self::Invite => 201,
+            Self::Create | Self::Invite | Self::AddPasskey => 201,
             Self::Register | Self::Resend | Self::Forget | Self::AskEmail => 202,
             Self::Change
             | Self::Grant
             | Self::ChangeOwn
             | Self::SignIn
+            | Self::SignInByPasskey
+            | Self::RenamePasskey
             | Self::Refresh
             | Self::ResendInvitation
             | Self::Reauthenticate
@@ -207,6 +222,15 @@ impl Write {
         )
     }
 
+    /// Tells whether its user has a passkey already, where it is about one.
+    fn has_passkey(self) -> Option<bool> {
+        match self {
+            Self::AddPasskey => Some(false),
+            Self::SignInByPasskey | Self::RenamePasskey | Self::RemovePasskey => Some(true),
+            _ => None,
+        }
+    }
+
     /// Makes a request ready, with a user and a session when it needs them.
     pub(crate) async fn prepare(
         self,
@@ -223,7 +247,7 @@ impl Write {
         };
         let sign_in = sign_in(&email);
         let needs_another = matches!(self, Self::EndOther | Self::EndOthers);
-        let session = if needs_another || self.needs_session() {
+        let session = if needs_another || self.has_passkey().is_some() || self.needs_session() {
             sign_in.to(at).await.expect(200)
         } else {
             Value::Null
@@ -250,6 +274,11 @@ impl Write {
             }
             _ => String::new(),
         };
+        let own = session["accessToken"].as_str().unwrap_or_default();
+        let passkey = match self.has_passkey() {
+            Some(has_one) => passkeys::scene(at, own, has_one).await,
+            None => passkeys::Scene::default(),
+        };
         let scene = Scene {
             admin: stage.token(Person::Admin),
             email,
@@ -257,6 +286,7 @@ impl Write {
             session,
             another,
             token,
+            passkey,
         };
         Prepared {
             write: self,
@@ -339,7 +369,9 @@ fn every_operation_that_writes_is_known() {
     for endpoint in routes::ALL {
         for operation in endpoint.operations().list() {
             let route = (operation.method.as_str(), endpoint.path);
-            let reads = operation.method == http::Method::GET;
+            // What asks for a challenge changes nothing.
+            let reads =
+                operation.method == http::Method::GET || endpoint.path.ends_with("/options");
             assert!(reads || known.contains(&route), "add {route:?} to ALL");
         }
     }

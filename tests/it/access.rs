@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, fs};
 use http::Method;
 use usher_http::{Endpoint, access::Access, routes};
 use usher_tests::{CRON_SECRET, Caller, Person, TestApp, repository};
+use uuid::Uuid;
 
 const METHODS: [Method; 5] = [
     Method::GET,
@@ -21,6 +22,7 @@ async fn call(caller: &Caller, method: &Method, path: &str) -> u16 {
     let path = path
         .replace("{user_id}", "4")
         .replace("{invitation_id}", "1")
+        .replace("{passkey_id}", &Uuid::max().to_string())
         .replace("{session_id}", &Person::Member.session().to_string());
     match *method {
         Method::GET | Method::DELETE => caller.request_without_body(method, &path).await.status(),
@@ -156,6 +158,9 @@ fn only_these_operations_are_open_to_anybody() {
         "POST /api/auth/invitation",
         "POST /api/auth/login",
         "POST /api/auth/logout",
+        // A passkey tells by itself who somebody is.
+        "POST /api/auth/passkey",
+        "POST /api/auth/passkey/options",
         // Who has no account, or lost the way into it, has nothing else to show than a mail.
         "POST /api/auth/password/forgot",
         "POST /api/auth/password/reset",

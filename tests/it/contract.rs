@@ -5,12 +5,13 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
 
+use crate::passkeys;
 use http::Method;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 use usher_migrate::{DeployOptions, Migrations};
 use usher_tests::{
-    CRON_SECRET, PASSWORD, Person, TestApp, connect, database, query_log, repository,
+    Authenticator, CRON_SECRET, PASSWORD, Person, TestApp, connect, database, query_log, repository,
 };
 
 mod own;
@@ -176,8 +177,32 @@ async fn visit_everything(t: &TestApp) {
         .await;
     send_twice(t).await;
     recover(t).await;
+    use_passkeys(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
     t.scheduler().get("/api/cron/maintain").await.expect(200);
+}
+
+/// Adds, uses, renames and removes a passkey, with what fails on the way.
+async fn use_passkeys(t: &TestApp) {
+    let (member, anonymous) = (t.member(), t.anonymous());
+    let mut authenticator = Authenticator::default();
+    let added = passkeys::add(&member, &mut authenticator, "Phone").await;
+    let path = added.header("location").to_owned();
+    added.expect(201);
+    let nonsense = json!({ "ceremonyToken": "x", "credential": {}, "name": "Phone" });
+    member.post("/api/me/passkeys", nonsense).await.problem(400);
+    member.get("/api/me/passkeys").await.expect(200);
+    passkeys::sign_in(&anonymous, &mut authenticator)
+        .await
+        .expect(200);
+    let nonsense = json!({ "ceremonyToken": "x", "credential": {} });
+    let refused = anonymous.post("/api/auth/passkey", nonsense).await;
+    refused.problem(401);
+    member
+        .patch(&path, json!({ "name": "Key" }))
+        .await
+        .expect(200);
+    member.delete(&path).await.expect(204);
 }
 
 /// Calls what takes a key with one, and again.

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, error::SqlState};
 use usher_tests::{TestApp, connect};
 
 /// What the role may not do, with the SQLSTATE that it gets.
-const REFUSED: [(&str, &str); 42] = [
+const REFUSED: [(&str, &str); 47] = [
     // No definitions.
     ("create table t (id int)", "42501"),
     (
@@ -81,6 +81,19 @@ const REFUSED: [(&str, &str); 42] = [
         "insert into credential_tries values (sha256('x'), 7, now(), now(), true)",
         "42501",
     ),
+    // A passkey stays that of its user, and a challenge lasts no longer than it was to.
+    ("update passkeys set user_id = 1", "42501"),
+    ("update passkeys set credential_id = sha256('x')", "42501"),
+    (
+        "insert into passkeys (id, user_id, credential_id, credential, name, sign_count, is_syncable, is_synced, last_used_at)
+        values (gen_random_uuid(), 4, sha256('x'), '{}', 'x', 0, true, true, now())",
+        "42501",
+    ),
+    (
+        "update passkey_ceremonies set expires_at = now() + interval '9 minutes'",
+        "42501",
+    ),
+    ("update passkey_ceremonies set user_id = 1", "42501"),
     // How long the log is kept is the owner's to say, and nobody else ends a month.
     ("select * from audit_retention", "42501"),
     ("insert into audit_retention (months) values (3)", "42501"),

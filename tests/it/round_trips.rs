@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use usher_domain::Action;
 use usher_http::{Operation, access::Access, routes};
-use usher_tests::{Answer, PASSWORD, Person, TestApp, Wire, repository};
+use usher_tests::{Answer, Authenticator, PASSWORD, Person, TestApp, Wire, repository};
 
 use crate::{
     access::bless,
@@ -16,7 +16,7 @@ use crate::{
     challenges::{half, meet},
     deletion, email_changes,
     enrolled::{code_of, decode, enrol, wrong_code},
-    invitations,
+    invitations, passkeys,
 };
 
 const FILE: &str = "docs/performance.md";
@@ -36,7 +36,9 @@ fn budget(path: &str, operation: &Operation) -> usize {
                 | Action::Reauthenticate
                 | Action::EmailChangeRequest
                 | Action::DeletionRequest
-                | Action::FactorAdd,
+                | Action::FactorAdd
+                // The challenge is read in between, since the answer is checked here.
+                | Action::PasskeyAdd,
             ),
             _,
         ) => 3,
@@ -44,10 +46,14 @@ fn budget(path: &str, operation: &Operation) -> usize {
         (Some(_), _) => 2,
         // What is over is removed, and what is due is taken.
         (None, Access::Scheduler) if path == "/api/cron/mails" => 2,
+        // The check; then the challenge, and before it what authenticators know the user by, once.
+        (None, Access::SignedIn) if path == "/api/me/passkeys/options" => 3,
         // The check and the data together.
         (None, Access::SignedIn | Access::May(_) | Access::Scheduler) => 1,
         (None, Access::Anyone) => match path {
             "/api/health" | "/api/health/ready" => 1,
+            // The request is counted before its challenge is kept.
+            "/api/auth/passkey/options" => 2,
             "/api/health/live" | "/api/auth/jwks" => 0,
             other => panic!("say here how often {other} may wait for the database"),
         },
@@ -128,6 +134,23 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
         }
         ("DELETE", "/api/me/factors/totp") => t.member().delete(path).await,
         ("DELETE", "/api/users/{user_id}/factors") => admin.delete("/api/users/4/factors").await,
+        ("POST", path) if path.ends_with("/options") => {
+            let caller = if path.contains("/me/") {
+                admin
+            } else {
+                anonymous
+            };
+            caller.request_without_body(method, path).await
+        }
+        ("POST", "/api/auth/passkey") => anonymous.post(path, session["answer"].clone()).await,
+        ("POST", "/api/me/passkeys") => admin.post(path, session["answer"].clone()).await,
+        ("PATCH", "/api/me/passkeys/{passkey_id}") => {
+            let passkey = session["passkey"].as_str().unwrap();
+            admin.patch(passkey, json!({ "name": "Key" })).await
+        }
+        ("DELETE", "/api/me/passkeys/{passkey_id}") => {
+            admin.delete(session["passkey"].as_str().unwrap()).await
+        }
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
@@ -195,6 +218,27 @@ async fn prepare(t: &TestApp, method: &Method, path: &str, session: &mut Value) 
     }
 }
 
+/// Does what goes before an operation on passkeys, and keeps what came of it.
+async fn prepare_passkey(t: &TestApp, path: &str, session: &mut Value) {
+    let mut authenticator = Authenticator::default();
+    match path {
+        "/api/auth/passkey" => {
+            passkeys::add(&t.admin(), &mut authenticator, "Phone")
+                .await
+                .expect(201);
+            let caller = t.anonymous();
+            session["answer"] = passkeys::answer(&caller, &mut authenticator).await;
+        }
+        "/api/me/passkeys" => {
+            session["answer"] = passkeys::made(&t.admin(), &mut authenticator, "Phone").await;
+        }
+        "/api/me/passkeys/{passkey_id}" => {
+            session["passkey"] = passkeys::added(&t.admin()).await.into();
+        }
+        _ => {}
+    }
+}
+
 async fn refresh(t: &TestApp, session: &Value) -> Answer {
     let token = json!({ "refreshToken": session["refreshToken"] });
     t.anonymous().post("/api/auth/refresh", token).await
@@ -232,6 +276,10 @@ async fn every_operation_keeps_to_its_budget_and_the_table_is_fresh() {
             }
             prepare(&t, method, path, &mut session).await;
             wire.take();
+            if path.contains("/passkey") && !path.ends_with("/options") {
+                prepare_passkey(&t, path, &mut session).await;
+                wire.take();
+            }
             let answer = usual(&t, method, path, &session).await;
             let name = format!("{method} {path}");
             assert!(

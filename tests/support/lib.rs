@@ -17,6 +17,7 @@
 
 mod answer;
 mod app;
+mod authenticator;
 mod caller;
 pub mod database;
 mod mail;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use answer::Answer;
 pub use app::{CRON_SECRET, TestApp, app_without_database};
+pub use authenticator::Authenticator;
 pub use caller::Caller;
 pub use database::connect;
 pub use mail::{MailServer, MailService, Manner, Received};

@@ -113,7 +113,7 @@ impl<'a> Author<'a> {
 }
 
 /// The tables that are written without an entry.
-const UNAUDITED: [&str; 9] = [
+const UNAUDITED: [&str; 11] = [
     "mails",
     "one_time_secrets",
     "email_changes",
@@ -121,6 +121,8 @@ const UNAUDITED: [&str; 9] = [
     "invitations",
     "challenges",
     "totp_factors",
+    "passkey_ceremonies",
+    "passkey_handles",
     "request_rates",
     "credential_tries",
 ];
@@ -253,12 +255,13 @@ impl Connection {
     }
 
     /// Runs a statement on what is left to do of changes that have their entries: the mails, the one-time secrets, the invitations,
-    /// the challenges and what accounts waited for; and on what is counted: requests, and tries at second factors.
+    /// the challenges and what accounts waited for; on what comes before a change of passkeys; and on what is counted: requests,
+    /// and tries at second factors.
     ///
     /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
     /// code, or the end of a secret. A request is counted before anybody knows what it is, and what it turns out to be has its
     /// own entry, a refusal too: an entry for each count would let a flood fill the log. Of a factor in force this counts tries
-    /// alone.
+    /// alone. A challenge changes nothing until it is answered, and that has its entry.
     pub(crate) async fn settle(
         &self,
         context: &'static str,

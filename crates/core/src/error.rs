@@ -12,6 +12,12 @@ pub enum Constraint {
     UnknownRole,
     /// The last active admin must stay one.
     LastAdmin,
+    /// A user has as many passkeys as there may be.
+    TooManyPasskeys,
+    /// The passkey was added before.
+    PasskeyTaken,
+    /// The last passkey of a user without a password stays.
+    LastPasskey,
     /// The session of the author is over by now.
     AuthorSignedOut,
     /// The author has other roles by now.
@@ -28,6 +34,9 @@ impl Constraint {
             "users_email_key" => Some(Self::EmailTaken),
             "users_roles_fkey" => Some(Self::UnknownRole),
             "users_last_admin_check" => Some(Self::LastAdmin),
+            "passkeys_at_most_check" => Some(Self::TooManyPasskeys),
+            "passkeys_credential_id_key" => Some(Self::PasskeyTaken),
+            "passkeys_keep_one_check" => Some(Self::LastPasskey),
             "author_session_check" => Some(Self::AuthorSignedOut),
             "author_roles_check" => Some(Self::AuthorChanged),
             "idempotency_keys_pkey" => Some(Self::KeyUsed),

@@ -26,8 +26,10 @@ mod mail_options;
 pub mod mails;
 pub mod maintenance;
 pub mod one_time;
+pub mod passkeys;
 pub mod passwords;
 pub mod refresh;
+mod relying_party;
 pub mod replica;
 pub mod roles;
 mod row;
@@ -49,6 +51,7 @@ pub use error::{Constraint, Error};
 pub use idempotency::Attempt;
 pub use key_list::{Dated, KeyList};
 pub use mail_options::{MailOptions, MailUrl, Security, Sender};
+pub use relying_party::RelyingParty;
 pub use replica::Replica;
 pub use tls::connector;
 

@@ -89,6 +89,11 @@ impl Token {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Makes a token.
+    pub(crate) fn random() -> Result<Self> {
+        Ok(Self(Zeroizing::new(random()?)))
+    }
+
     /// Reads a token; what it is good for is for the database to say.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 32]);

@@ -40,7 +40,10 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           authenticated_at timestamptz,
           methods text[],
           issued_at timestamptz,
-          nonce uuid";
+          nonce uuid,
+          passkey_id uuid,
+          is_synced boolean,
+          last_used_at timestamptz";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

@@ -7,12 +7,11 @@ use tokio_postgres::{Row, types::Type};
 use usher_domain::{
     Action, Entity, Event, Factors, Methods, Origin, Permissions, Proof, SessionId, User, UserId,
 };
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::{
     Attempt, Author, Connection, Constraint, Error, Result,
     audited::Changed,
-    bytes::random,
     connection::Parameter,
     passwords::PasswordHash,
     refresh::RefreshToken,
@@ -20,13 +19,15 @@ use crate::{
     row::{self, PROOF_COLUMNS, USER_COLUMNS},
     secret::Secret,
     tokens::{Presented, Principal},
-    users::MUST_VERIFY,
 };
 
+mod begun;
 mod ending;
 mod live;
 mod rotation;
 
+pub use begun::repeated;
+pub(crate) use begun::{Begin, begin};
 pub use ending::{end, end_by_token};
 pub use live::{LiveSession, MOST_LISTED, end_all, end_one, list};
 pub use rotation::{Rotation, rotate};
@@ -196,91 +197,26 @@ pub async fn start(
         attempt,
         methods,
     } = sign_in;
-    let id = SessionId::new(Builder::from_random_bytes(random()?).into_uuid());
-    let refresh = match attempt.and_then(Attempt::seed) {
-        Some(seed) => RefreshToken::first_of(id, seed),
-        None => RefreshToken::first(id, secret)?,
-    };
-    let refresh_hash = refresh.hash();
-    let event = Event::new(Action::Login, Entity::User).with_session(id);
-    let user_agent = origin
-        .user_agent
-        .as_ref()
-        .map(usher_domain::UserAgent::as_str);
-    let parameters: &[Parameter<'_>] = &[
-        (&id.get(), Type::UUID),
-        (&user.get(), Type::INT8),
-        (&refresh_hash.as_slice(), Type::BYTEA),
-        (&checked.as_str(), Type::TEXT),
-        (&LIFETIME_DAYS, Type::INT4),
-        (&origin.ip, Type::INET),
-        (&user_agent, Type::TEXT),
-        (&rehashed.map(PasswordHash::as_str), Type::TEXT),
-        (&methods.names(), Type::TEXT_ARRAY),
-    ];
-    let author = Author::user(user, id, origin).once(attempt);
-    let changed = connection
-        .change_once(
-            "start session",
-            author,
-            &event,
-            &start_statement(),
-            parameters,
-        )
-        .await?;
-    let Some(changed) = changed else {
-        return Ok(None);
-    };
-    Session::begun(&changed, refresh, attempt).map(Some)
-}
-
-/// The parameters are those of [`start`], in the order it sends them.
-fn start_statement() -> String {
-    format!(
-        "account as (
-          select {USER_COLUMNS}
-          from users
-          where id = $2
-            and password = $4
-            and cardinality(second_factors) = 0
-            and is_active
-            and deleted_at is null
-            and not {MUST_VERIFY}
-          for no key update
-        ),
-        session as (
-          insert into sessions (
-            id,
-            user_id,
-            refresh_hash,
-            expires_at,
-            ip,
-            user_agent,
-            methods
-          )
-          select $1, account.id, $3, now() + make_interval(days => $5), $6, $7, $9
-          from account
-          returning id as session_id, created_at, methods
-        ),
-        rehashed as (
+    let checked = checked.as_str();
+    let rehashed = rehashed.map(PasswordHash::as_str);
+    let begin_by = Begin {
+        context: "start session",
+        user,
+        attempt,
+        methods,
+        payload: None,
+        condition: "and users.password = $8 and cardinality(users.second_factors) = 0",
+        proof: "rehashed as (
           update users
-          set password = $8
+          set password = $9
           from account
           where users.id = account.id
-            and $8 is not null
-        ),
-        change as (
-          select
-            account.*,
-            account.id as entity_id,
-            session.session_id,
-            session.methods,
-            session.created_at as authenticated_at,
-            session.created_at as issued_at
-          from account
-          cross join session
-        )"
-    )
+            and $9 is not null
+        ),",
+        join: "",
+        parameters: vec![(&checked, Type::TEXT), (&rehashed, Type::TEXT)],
+    };
+    begin(connection, origin, secret, begin_by).await
 }
 
 /// Why a sign-in failed, as the audit log keeps it. The caller is told less.
@@ -300,6 +236,30 @@ pub enum LoginFailure {
     WrongCode,
     /// A second step without a first one, or too late after it.
     InvalidChallenge,
+    /// No account has the passkey, or not the one that it names.
+    UnknownPasskey,
+    /// The answer of the passkey is not right, or not to the question that was put.
+    WrongPasskey,
+    /// The passkey was used less often than it was before: there may be a copy of it.
+    ClonedPasskey,
+}
+
+impl LoginFailure {
+    /// Returns it as the audit log spells it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownAccount => "unknown-account",
+            Self::WrongPassword => "wrong-password",
+            Self::InactiveAccount => "inactive-account",
+            Self::UnverifiedEmail => "unverified-email",
+            Self::DeletionPending => "deletion-pending",
+            Self::WrongCode => "wrong-code",
+            Self::InvalidChallenge => "invalid-challenge",
+            Self::UnknownPasskey => "unknown-passkey",
+            Self::WrongPasskey => "wrong-passkey",
+            Self::ClonedPasskey => "cloned-passkey",
+        }
+    }
 }
 
 /// Writes down a sign-in that failed. What was typed is not kept: it may be a password in the wrong field.
@@ -309,17 +269,8 @@ pub async fn record_failure(
     user: Option<UserId>,
     failure: LoginFailure,
 ) -> Result<()> {
-    let reason = match failure {
-        LoginFailure::UnknownAccount => "unknown-account",
-        LoginFailure::WrongPassword => "wrong-password",
-        LoginFailure::InactiveAccount => "inactive-account",
-        LoginFailure::UnverifiedEmail => "unverified-email",
-        LoginFailure::DeletionPending => "deletion-pending",
-        LoginFailure::WrongCode => "wrong-code",
-        LoginFailure::InvalidChallenge => "invalid-challenge",
-    };
     let event = Event::new(Action::LoginFailed, Entity::User)
-        .with_payload(serde_json::json!({ "reason": reason }));
+        .with_payload(serde_json::json!({ "reason": failure.as_str() }));
     let user = user.map(UserId::get);
     let change = "change as (select $1::bigint as entity_id)";
     connection

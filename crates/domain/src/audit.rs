@@ -86,6 +86,14 @@ names! {
         FactorRemove = "FACTOR_REMOVE",
         /// Somebody got new recovery codes.
         RecoveryCodesRenew = "RECOVERY_CODES_RENEW",
+        /// Somebody added a passkey to the own account.
+        PasskeyAdd = "PASSKEY_ADD",
+        /// Somebody called an own passkey otherwise.
+        PasskeyRename = "PASSKEY_RENAME",
+        /// Somebody removed an own passkey.
+        PasskeyRemove = "PASSKEY_REMOVE",
+        /// A passkey that somebody wanted to add was refused.
+        PasskeyRefused = "PASSKEY_REFUSED",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.

@@ -55,34 +55,47 @@ numeric_id!(
     EventId
 );
 
-/// Names a session. It is no secret: whoever knows it cannot use the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct SessionId(Uuid);
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        pub struct $name(Uuid);
 
-impl SessionId {
-    /// Takes an id as it was stored.
-    pub fn new(id: Uuid) -> Self {
-        Self(id)
-    }
+        impl $name {
+            /// Takes an id as it was stored.
+            pub fn new(id: Uuid) -> Self {
+                Self(id)
+            }
 
-    /// Checks an id: a UUID.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        Uuid::try_parse(text)
-            .map(Self)
-            .map_err(|_| Invalid::new("id", "must be a UUID"))
-    }
+            /// Checks an id: a UUID.
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                Uuid::try_parse(text)
+                    .map(Self)
+                    .map_err(|_| Invalid::new("id", "must be a UUID"))
+            }
 
-    /// Returns the id as the UUID it is.
-    pub fn get(self) -> Uuid {
-        self.0
-    }
+            /// Returns the id as the UUID it is.
+            pub fn get(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
 }
 
-impl fmt::Display for SessionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
+uuid_id!(
+    /// Names a session. It is no secret: whoever knows it cannot use the session.
+    SessionId
+);
+uuid_id!(
+    /// Names a passkey among those of its owner. It is no secret, and not what its authenticator calls it.
+    PasskeyId
+);
 
 #[cfg(test)]
 mod tests {

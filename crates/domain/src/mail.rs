@@ -40,11 +40,15 @@ pub enum Template {
     SecondFactorsReset,
     /// There are new recovery codes.
     RecoveryCodesRenewed,
+    /// A passkey was added to the account.
+    PasskeyAdded,
+    /// A passkey was removed from the account.
+    PasskeyRemoved,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -61,6 +65,8 @@ impl Template {
         Self::SecondFactorRemoved,
         Self::SecondFactorsReset,
         Self::RecoveryCodesRenewed,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
     ];
 
     /// Returns the name that its files begin with.
@@ -82,6 +88,8 @@ impl Template {
             Self::SecondFactorRemoved => "second-factor-removed",
             Self::SecondFactorsReset => "second-factors-reset",
             Self::RecoveryCodesRenewed => "recovery-codes-renewed",
+            Self::PasskeyAdded => "passkey-added",
+            Self::PasskeyRemoved => "passkey-removed",
         }
     }
 
@@ -101,7 +109,9 @@ impl Template {
             | Self::SecondFactorAdded
             | Self::SecondFactorRemoved
             | Self::SecondFactorsReset
-            | Self::RecoveryCodesRenewed => &[],
+            | Self::RecoveryCodesRenewed
+            | Self::PasskeyAdded
+            | Self::PasskeyRemoved => &[],
         }
     }
 }

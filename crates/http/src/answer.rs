@@ -131,6 +131,7 @@ impl<V: View> Answer for Shown<V> {
 #[derive(Debug)]
 pub(crate) struct Created<V> {
     pub(crate) view: V,
+    /// The version, where it has one.
     pub(crate) version: Option<i64>,
     pub(crate) location: String,
 }

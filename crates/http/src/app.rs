@@ -3,13 +3,13 @@
 use std::{ops::Deref, sync::Arc};
 
 use usher_core::{
-    Config, ConfigError, Database, Environment, limits::Limits, one_time::Token,
+    Config, ConfigError, Database, Environment, RelyingParty, limits::Limits, one_time::Token,
     passwords::Passwords, secret::Secret, tokens::Tokens,
 };
 use usher_domain::SignUp;
 use usher_mail::{Catcher, Mailer};
 
-use crate::{Telemetry, pwned::Leaks};
+use crate::{Code, Problem, Telemetry, pwned::Leaks};
 
 /// One running instance. Clones are the same instance, and cheap: every extractor of a request gets one.
 #[derive(Clone, Debug)]
@@ -154,6 +154,15 @@ impl Instance {
             .split_once("://")
             .map_or(&*self.site, |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
+    }
+
+    /// Returns the site that passkeys are made for: the origin of this deployment, and no other.
+    pub(crate) fn relying_party(&self) -> Result<RelyingParty, Problem> {
+        RelyingParty::at(&self.site).ok_or_else(|| {
+            let why =
+                "USHER_ISSUER has to be an https origin with a name for passkeys, or on localhost";
+            Problem::from(Code::Misconfigured).with_source(why)
+        })
     }
 
     fn is_known(&self, known: Option<&str>, token: &str) -> bool {

@@ -58,12 +58,18 @@ codes! {
     InvalidSecret = BAD_REQUEST, "invalid-secret",
         "The link or the code is not good, or not any more.",
         "Each is good once, for a while, and only the newest one; ask for another mail.";
+    PasskeyRefused = BAD_REQUEST, "passkey-refused",
+        "The passkey is not the one that was asked for, or was asked for too long ago.",
+        "Ask /api/me/passkeys/options again, and send the answer of the authenticator within 5 minutes, once. It has to verify its user.";
     Unauthenticated = UNAUTHORIZED, "unauthenticated",
         "The request needs a valid access token.",
         "Send `Authorization: Bearer` with an access token that is not older than 5 minutes. Sign in at /api/auth/login, or get a new access token at /api/auth/refresh.";
     InvalidCredentials = UNAUTHORIZED, "invalid-credentials",
         "The e-mail address or the password is wrong.",
         "Check both; we do not say which.";
+    InvalidPasskey = UNAUTHORIZED, "invalid-passkey",
+        "Nobody can be signed in with this passkey.",
+        "Ask /api/auth/passkey/options again, and send the answer of the authenticator within 5 minutes, once; or sign in with the password.";
     InvalidRefreshToken = UNAUTHORIZED, "invalid-refresh-token",
         "The refresh token is not valid, or not any more.",
         "Sign in again.";
@@ -121,6 +127,9 @@ codes! {
     FactorNotFound = NOT_FOUND, "factor-not-found",
         "There is no such second factor.",
         "/api/me/factors lists those in force. An authenticator app that was begun waits for 30 minutes and 5 codes: begin anew at /api/me/factors/totp.";
+    PasskeyNotFound = NOT_FOUND, "passkey-not-found",
+        "There is no such passkey of yours.",
+        "/api/me/passkeys lists those that there are.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
         "The path does not know this method.",
         "Use one of the methods in the header `Allow`.";
@@ -139,6 +148,15 @@ codes! {
     LastAdmin = CONFLICT, "last-admin",
         "The last active admin must stay one.",
         "Make somebody else an active admin first.";
+    PasskeyTaken = CONFLICT, "passkey-taken",
+        "The passkey was added before.",
+        "Sign in with it, or let the authenticator make another one.";
+    TooManyPasskeys = CONFLICT, "too-many-passkeys",
+        "An account has 20 passkeys at most.",
+        "Remove one that is not used any more.";
+    LastPasskey = CONFLICT, "last-passkey",
+        "The account has no password, so its last passkey stays.",
+        "Add another passkey first, or choose a password with a mail from /api/auth/password/forgot.";
     EditConflict = CONFLICT, "edit-conflict",
         "The user was changed by others again and again.",
         "Read the user again and repeat the change.";

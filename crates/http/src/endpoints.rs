@@ -12,6 +12,8 @@ pub(crate) mod factors;
 pub(crate) mod health;
 pub(crate) mod invitations;
 pub(crate) mod me;
+pub(crate) mod passkey_sign_in;
+pub(crate) mod passkeys;
 pub(crate) mod passwords;
 pub(crate) mod reauthenticate;
 pub(crate) mod roles;

@@ -230,6 +230,9 @@ impl From<CoreError> for Problem {
                     "must hold only registered roles; see /api/roles",
                 ),
             ),
+            CoreError::Conflict(Constraint::TooManyPasskeys) => Self::from(Code::TooManyPasskeys),
+            CoreError::Conflict(Constraint::PasskeyTaken) => Self::from(Code::PasskeyTaken),
+            CoreError::Conflict(Constraint::LastPasskey) => Self::from(Code::LastPasskey),
             CoreError::Conflict(Constraint::LastAdmin) => Self::from(Code::LastAdmin),
             CoreError::Conflict(Constraint::AuthorSignedOut) => Self::from(Code::Unauthenticated),
             CoreError::Conflict(Constraint::AuthorChanged) => Self::from(Code::Forbidden).with_detail(

@@ -23,6 +23,8 @@ pub const ALL: &[Endpoint] = &[
     AUTH_EMAIL_CANCEL,
     AUTH_RESTORE,
     AUTH_INVITATION,
+    AUTH_PASSKEY,
+    AUTH_PASSKEY_OPTIONS,
     ME,
     ME_EMAIL,
     ME_EXPORT,
@@ -31,6 +33,9 @@ pub const ALL: &[Endpoint] = &[
     ME_FACTORS_TOTP,
     ME_FACTORS_TOTP_CONFIRM,
     ME_FACTORS_RECOVERY_CODES,
+    ME_PASSKEYS,
+    ME_PASSKEYS_OPTIONS,
+    ME_PASSKEY,
     ME_SESSIONS,
     ME_SESSION,
     USERS,
@@ -106,6 +111,12 @@ endpoint!(
     "/api/auth/invitation",
     invitations::acceptance
 );
+endpoint!(AUTH_PASSKEY, "/api/auth/passkey", passkey_sign_in::sign_in);
+endpoint!(
+    AUTH_PASSKEY_OPTIONS,
+    "/api/auth/passkey/options",
+    passkey_sign_in::options
+);
 endpoint!(ME, "/api/me", me::profile);
 endpoint!(ME_EXPORT, "/api/me/export", export::export);
 endpoint!(ME_EMAIL, "/api/me/email", email_changes::own);
@@ -121,6 +132,17 @@ endpoint!(
     ME_FACTORS_RECOVERY_CODES,
     "/api/me/factors/recovery-codes",
     factors::own_recovery_codes
+);
+endpoint!(ME_PASSKEYS, "/api/me/passkeys", passkeys::own);
+endpoint!(
+    ME_PASSKEYS_OPTIONS,
+    "/api/me/passkeys/options",
+    passkeys::options
+);
+endpoint!(
+    ME_PASSKEY,
+    "/api/me/passkeys/{passkey_id}",
+    passkeys::own_one
 );
 endpoint!(ME_SESSIONS, "/api/me/sessions", sessions::own);
 endpoint!(

@@ -8,6 +8,9 @@ use crate::stage::credentials;
 /// No session has it.
 const SESSION: &str = "/api/me/sessions/ffffffff-ffff-ffff-ffff-ffffffffffff";
 
+/// No passkey has it.
+const PASSKEY: &str = "/api/me/passkeys/ffffffff-ffff-ffff-ffff-ffffffffffff";
+
 /// What somebody who is signed in sends.
 pub(crate) enum Ask {
     Get(String),
@@ -37,6 +40,9 @@ pub(crate) fn anonymous(path: &str, refresh: &str) -> Option<(Value, u16)> {
         "/api/auth/password/reset" | "/api/auth/invitation" => {
             (json!({ "token": token, "password": PASSWORD }), 400)
         }
+        "/api/auth/passkey/options" => (json!({}), 200),
+        // A passkey that is right needs an authenticator.
+        "/api/auth/passkey" => (json!({ "ceremonyToken": token, "credential": {} }), 401),
         "/api/auth/challenge" => (json!({ "challengeToken": token, "code": "000000" }), 401),
         _ => return None,
     })
@@ -64,6 +70,8 @@ pub(crate) fn signed_in(path: &'static str) -> (Ask, u16) {
         "/api/me/factors/recovery-codes" => (Ask::Post(path, json!({})), 404),
         "/api/me/factors/totp" => (Ask::PostAs(Person::Auditor, path, json!({})), 200),
         "/api/users/{user_id}/factors" => (Ask::Delete("/api/users/4/factors"), 404),
+        "/api/me/passkeys/options" => (Ask::Post(path, json!({})), 200),
+        "/api/me/passkeys/{passkey_id}" => (Ask::Delete(PASSKEY), 404),
         path => (Ask::Get(path.replace("{user_id}", "4")), 200),
     }
 }

@@ -102,6 +102,14 @@ impl Write {
             Self::ResetFactors => {
                 Ask::delete(&format!("/api/users/{}/factors", scene.user)).with_token(&scene.admin)
             }
+            Self::AddPasskey => {
+                Ask::post("/api/me/passkeys", scene.passkey.made.clone()).with_token(own)
+            }
+            Self::SignInByPasskey => Ask::post("/api/auth/passkey", scene.passkey.answer.clone()),
+            Self::RenamePasskey => {
+                Ask::patch(&scene.passkey.path, json!({ "name": "Renamed" })).with_token(own)
+            }
+            Self::RemovePasskey => Ask::delete(&scene.passkey.path).with_token(own),
             other => panic!("say how {other:?} is asked for"),
         }
     }

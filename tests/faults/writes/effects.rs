@@ -1,7 +1,7 @@
 //! What shows in the database how often an operation was done for the user whose address is `$1`.
 
 use super::Write;
-use crate::factors;
+use crate::{factors, passkeys};
 
 /// Returns the statement that counts the effects of an operation.
 pub(super) fn of(write: Write) -> &'static str {
@@ -33,6 +33,10 @@ pub(super) fn of(write: Write) -> &'static str {
         | Write::RenewCodes
         | Write::RemoveFactor
         | Write::ResetFactors => factors::effects(write),
+        Write::AddPasskey
+        | Write::SignInByPasskey
+        | Write::RenamePasskey
+        | Write::RemovePasskey => passkeys::effects(write),
         Write::Reauthenticate => {
             "select count(*) from sessions join users on users.id = user_id where email = $1 and authenticated_at is not null"
         }

@@ -28,7 +28,8 @@ impl Values {
 pub(super) fn fill(folder: &DataFolder, port: u16) -> Result<Values> {
     let mut values = Values::default();
     values.set("USHER_ENV", Some("development"));
-    values.set("USHER_ISSUER", Some(&format!("http://127.0.0.1:{port}")));
+    // A name and not an address, since browsers know no passkeys at addresses.
+    values.set("USHER_ISSUER", Some(&format!("http://localhost:{port}")));
     if secrets::NAMES
         .iter()
         .any(|name| environment::variable(name).is_none())

@@ -13,11 +13,14 @@ pub(super) fn print(ready: &Ready, port: u16, has_files: bool, took: Duration) {
     say(format_args!("  health    {base}/api/health"));
     if has_files {
         say(format_args!("  API       {base}/openapi.json"));
+        say(format_args!(
+            "  passkeys  http://localhost:{port}/account/passkeys.html"
+        ));
     }
     if ready.catcher.is_some() {
         say(format_args!("  mail      {base}{}", mail::PAGE));
     }
-    if ready.issuer != base {
+    if ready.issuer != format!("http://localhost:{port}") {
         say(format_args!("  issuer    {} (USHER_ISSUER)", ready.issuer));
     }
     if let Some((app_url, owner_url)) = ready.database.own_urls() {

@@ -59,6 +59,10 @@ bundled! {
     SecondFactorsReset German "second-factors-reset.de",
     RecoveryCodesRenewed English "recovery-codes-renewed.en",
     RecoveryCodesRenewed German "recovery-codes-renewed.de",
+    PasskeyAdded English "passkey-added.en",
+    PasskeyAdded German "passkey-added.de",
+    PasskeyRemoved English "passkey-removed.en",
+    PasskeyRemoved German "passkey-removed.de",
 }
 
 /// A mail as it is sent.

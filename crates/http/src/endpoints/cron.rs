@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, accounts, factors, invitations, limits, maintenance, one_time};
+use usher_core::{Author, accounts, factors, invitations, limits, maintenance, one_time, passkeys};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -130,6 +130,7 @@ async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<Mail
         reseal,
         limits::forget(&connection),
         invitations::forget(&connection),
+        passkeys::forget(&connection),
     )?;
     drop(connection);
     let origin = &scheduler.origin;

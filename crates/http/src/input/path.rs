@@ -6,7 +6,7 @@ use axum::{
 };
 use http::request::Parts;
 use serde_json::json;
-use usher_domain::{Invalid, InvitationId, SessionId, UserId};
+use usher_domain::{Invalid, InvitationId, PasskeyId, SessionId, UserId};
 
 use crate::{
     App, Code, Problem,
@@ -70,6 +70,32 @@ impl Part for InvitationPath {
             "schema": { "type": "integer", "format": "int64", "minimum": 1 },
         }));
         docs.codes.insert(Code::InvitationNotFound);
+    }
+}
+
+/// The passkey that the path names. What is no id names none.
+#[derive(Debug)]
+pub(crate) struct PasskeyPath(pub(crate) PasskeyId);
+
+impl FromRequestParts<App> for PasskeyPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let passkey = named(parts, "passkey_id", PasskeyId::parse).await;
+        Ok(Self(passkey.ok_or(Code::PasskeyNotFound)?))
+    }
+}
+
+impl Part for PasskeyPath {
+    fn describe(docs: &mut Docs) {
+        docs.parameters.push(json!({
+            "name": "passkey_id",
+            "in": "path",
+            "description": "The id of the passkey.",
+            "required": true,
+            "schema": { "type": "string", "format": "uuid" },
+        }));
+        docs.codes.insert(Code::PasskeyNotFound);
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use usher_core::users::Count;
 use usher_domain::{
-    AvatarUrl, Email, Invalid, Limit, Name, Password, PasswordAttempt, PasswordCandidate, RoleName,
-    RoleSet, SearchTerm, UserId, UserSort, Word,
+    AvatarUrl, Email, Invalid, Limit, Name, PasskeyName, Password, PasswordAttempt,
+    PasswordCandidate, RoleName, RoleSet, SearchTerm, UserId, UserSort, Word,
 };
 
 use crate::answer::View;
@@ -119,6 +119,9 @@ macro_rules! texts {
 
 texts! {
     Name: Name::parse => { "type": "string", "minLength": 1, "maxLength": (Name::MAX_CHARACTERS) };
+    PasskeyName: PasskeyName::parse => {
+        "type": "string", "minLength": 1, "maxLength": (PasskeyName::MAX_CHARACTERS)
+    };
     Email: Email::parse => { "type": "string", "format": "email", "maxLength": (Email::MAX_CHARACTERS) };
     AvatarUrl: AvatarUrl::parse => { "type": "string", "format": "uri", "maxLength": (AvatarUrl::MAX_CHARACTERS) };
     Password: Password::parse => {
@@ -186,6 +189,27 @@ impl Input for bool {
 
     fn schema() -> Value {
         json!({ "type": "boolean" })
+    }
+}
+
+/// An object of somebody else's making; whoever reads it says whether it is right.
+pub(crate) struct Object(pub(crate) Value);
+
+impl Input for Object {
+    fn from_json(value: &Value) -> Result<Self, Faults> {
+        if value.is_object() {
+            Ok(Self(value.clone()))
+        } else {
+            Err(here(Invalid::new("type", "must be an object")))
+        }
+    }
+
+    fn from_text(_: &str) -> Result<Self, Invalid> {
+        Err(Invalid::new("type", "cannot be part of a query"))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "object" })
     }
 }
 

@@ -1,0 +1,115 @@
+//! The questions that are put to authenticators.
+
+use serde_json::Value;
+use tokio_postgres::types::Type;
+use usher_domain::{Ceremony, User, UserId};
+use uuid::Builder;
+
+use super::Known;
+use crate::{
+    Connection, Error, RelyingParty, Result, bytes::random, connection::Parameter, one_time::Token,
+    relying_party::Question, row,
+};
+
+/// How many ceremonies that are over are removed at once.
+const MOST_FORGOTTEN: i64 = 10_000;
+
+/// A question that was put.
+pub struct Begun {
+    /// Names the ceremony; only who asked has it.
+    pub token: Token,
+    /// What the browser gives to the authenticator.
+    pub options: Value,
+}
+
+/// Asks for a passkey that a user is to have.
+pub async fn begin_registration(
+    connection: &Connection,
+    party: &RelyingParty,
+    user: &User,
+    known: Known,
+) -> Result<Begun> {
+    let handle = match known.handle {
+        Some(handle) => handle,
+        None => make_handle(connection, user.id).await?,
+    };
+    let question = party.ask_for_new(user, handle, known.credentials)?;
+    begin(connection, Ceremony::Register, Some(user.id), question).await
+}
+
+/// Asks anybody for a passkey.
+pub async fn begin_sign_in(connection: &Connection, party: &RelyingParty) -> Result<Begun> {
+    begin(connection, Ceremony::SignIn, None, party.ask_for_any()?).await
+}
+
+/// Gives a user a handle; of two at the same time both get the same one.
+async fn make_handle(connection: &Connection, user: UserId) -> Result<uuid::Uuid> {
+    let handle = Builder::from_random_bytes(random()?).into_uuid();
+    let statement = "insert into passkey_handles (user_id, handle)
+        values ($1, $2)
+        on conflict (user_id) do update
+        set handle = passkey_handles.handle
+        returning handle";
+    let parameters: &[Parameter<'_>] = &[(&user.get(), Type::INT8), (&handle, Type::UUID)];
+    let rows = connection
+        .settle("make handle", statement, parameters)
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| Error::corrupt("handle", "there is no row"))?;
+    row::get(row, "handle")
+}
+
+async fn begin(
+    connection: &Connection,
+    ceremony: Ceremony,
+    user: Option<UserId>,
+    question: Question,
+) -> Result<Begun> {
+    let token = Token::random()?;
+    let statement = "insert into passkey_ceremonies (
+          token_hash,
+          purpose,
+          user_id,
+          state,
+          expires_at
+        )
+        values ($1, $2, $3, $4, now() + make_interval(mins => $5))";
+    let hash = token.hash();
+    let parameters: &[Parameter<'_>] = &[
+        (&hash.as_slice(), Type::BYTEA),
+        (&ceremony.as_str(), Type::TEXT),
+        (&user.map(UserId::get), Type::INT8),
+        (&question.state, Type::JSONB),
+        (&Ceremony::MINUTES, Type::INT4),
+    ];
+    connection
+        .settle("begin ceremony", statement, parameters)
+        .await?;
+    Ok(Begun {
+        token,
+        options: question.options,
+    })
+}
+
+/// Removes ceremonies that are over, and returns how many.
+pub async fn forget(connection: &Connection) -> Result<usize> {
+    let statement = "delete from passkey_ceremonies
+        where token_hash in (
+          select token_hash
+          from passkey_ceremonies
+          where expires_at < now() - interval '1 hour'
+          order by expires_at
+          limit $1
+        )
+        and expires_at < now() - interval '1 hour'
+        returning purpose";
+    let gone = connection
+        .settle(
+            "forget ceremonies",
+            statement,
+            &[(&MOST_FORGOTTEN, Type::INT8)],
+        )
+        .await?;
+    Ok(gone.len())
+}

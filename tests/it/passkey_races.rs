@@ -1,0 +1,116 @@
+//! Sixteen at once with the same answer of an authenticator: one signs in. Who looks first and writes afterwards lets more through.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use usher_tests::{Authenticator, TestApp, connect};
+
+use crate::{
+    passkeys::{add, answer, made, options},
+    secret_races::{MANY, rounds, winners},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixteen_with_the_same_answer_one_signs_in() {
+    let t = TestApp::start().await;
+    // It does not count, so that only the ceremony holds them back.
+    let mut phone = Authenticator::default();
+    add(&t.member(), &mut phone, "Phone").await.expect(201);
+    let before = t.count("select count(*) from sessions").await;
+    for round in 0..rounds() {
+        let form = answer(&t.anonymous(), &mut phone).await;
+        let count = winners(|| {
+            let (caller, form) = (t.anonymous(), form.clone());
+            async move { caller.post("/api/auth/passkey", form).await.status() == 200 }
+        })
+        .await;
+        assert_eq!(count, 1, "round {round}");
+    }
+    let sessions = t.count("select count(*) from sessions").await - before;
+    assert_eq!(sessions, i64::try_from(rounds()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixteen_who_remove_the_last_passkeys_without_a_password_one_is_kept() {
+    let t = TestApp::start().await;
+    for round in 0..rounds() / 10 {
+        let mut paths = Vec::new();
+        for _ in 0..MANY {
+            let answer = add(&t.member(), &mut Authenticator::default(), "Key").await;
+            answer.expect(201);
+            paths.push(answer.header("location").to_owned());
+        }
+        t.execute("update users set password = null where id = 4")
+            .await;
+        let next = AtomicUsize::new(0);
+        winners(|| {
+            let path = paths[next.fetch_add(1, Ordering::Relaxed)].clone();
+            let caller = t.member();
+            async move { caller.delete(&path).await.status() == 204 }
+        })
+        .await;
+        let left = t.count("select count(*) from passkeys").await;
+        assert!(left >= 1, "round {round}");
+        t.execute("update users set password = 'x' where id = 4; delete from passkeys")
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixteen_who_add_at_once_nobody_gets_more_than_twenty() {
+    let t = TestApp::start().await;
+    for _ in 0..12 {
+        add(&t.member(), &mut Authenticator::default(), "Key")
+            .await
+            .expect(201);
+    }
+    let mut forms = Vec::new();
+    for _ in 0..MANY {
+        forms.push(made(&t.member(), &mut Authenticator::default(), "Key").await);
+    }
+    let next = AtomicUsize::new(0);
+    let count = winners(|| {
+        let form = forms[next.fetch_add(1, Ordering::Relaxed)].clone();
+        let caller = t.member();
+        async move { caller.post("/api/me/passkeys", form).await.status() == 201 }
+    })
+    .await;
+    assert_eq!(count, 8);
+    assert_eq!(t.count("select count(*) from passkeys").await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_first_and_writes_afterwards_lets_more_than_one_sign_in() {
+    let t = TestApp::start().await;
+    options(&t.anonymous(), "/api/auth/passkey").await;
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        clients.push(Arc::new(connect(t.url()).await));
+    }
+    let mut most = 0;
+    for _ in 0..rounds() {
+        t.execute("update passkey_ceremonies set used_at = null")
+            .await;
+        let next = AtomicUsize::new(0);
+        let count = winners(|| {
+            let client = Arc::clone(&clients[next.fetch_add(1, Ordering::Relaxed)]);
+            async move {
+                let look = "select used_at is null from passkey_ceremonies";
+                let is_good: bool = client.query_one(look, &[]).await.unwrap().get(0);
+                if is_good {
+                    let write = "update passkey_ceremonies set used_at = now()";
+                    client.execute(write, &[]).await.unwrap();
+                }
+                is_good
+            }
+        })
+        .await;
+        most = most.max(count);
+    }
+    assert!(
+        most > 1,
+        "the race cannot be lost, so that winning it says nothing"
+    );
+}
