@@ -34,10 +34,21 @@ impl Plain {
 
     /// Starts `usher serve` with this environment, at an address of this machine.
     pub async fn start_at(address: SocketAddr, name: &str, settings: &[(&str, String)]) -> Self {
+        Self::start_with(address, name, settings, &[]).await
+    }
+
+    /// Starts `usher serve` with this environment and further arguments, at an address of this machine.
+    pub async fn start_with(
+        address: SocketAddr,
+        name: &str,
+        settings: &[(&str, String)],
+        more: &[&str],
+    ) -> Self {
         let mut command = Command::new(built().join("usher"));
         let port = address.port().to_string();
         command
             .args(["serve", "--host", "127.0.0.1", "--port", &port])
+            .args(more)
             .env_clear()
             .envs(settings.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start(&mut command, name);
