@@ -53,6 +53,13 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Accept => {
             "select count(*) from invitations join users using (email) where email = $1 and accepted_at is not null"
         }
+        other => of_the_rest(other),
+    }
+}
+
+/// The same for another address and the end of an account.
+fn of_the_rest(write: Write) -> &'static str {
+    match write {
         Write::AskEmail => "select count(*) from email_changes where old_email = $1",
         Write::ConfirmEmail => {
             "select count(*) from email_changes where old_email = $1 and new_confirmed_at is not null"
@@ -66,5 +73,6 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Restore => {
             "select count(*) from account_deletions join users on users.id = user_id where email = $1 and is_active and ended_at is not null"
         }
+        other => panic!("say what shows that {other:?} was done"),
     }
 }
