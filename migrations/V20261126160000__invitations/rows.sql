@@ -13,4 +13,6 @@ from (
     ('waiting@example.com', null::timestamptz, null::timestamptz),
     ('accepted@example.com', now(), null),
     ('revoked@example.com', null, now())
-) as given (email, accepted_at, revoked_at);
+) as given (email, accepted_at, revoked_at)
+-- They are needed again by each migration that follows.
+on conflict do nothing;

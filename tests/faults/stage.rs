@@ -225,6 +225,7 @@ impl Stage {
             ("USHER_SECRET", self.secret.clone()),
             ("USHER_ISSUER", ISSUER.to_owned()),
             ("USHER_SIGN_UP", "open".to_owned()),
+            ("USHER_MAIL_SIGN_IN", "on".to_owned()),
             ("USHER_LIMITS", LIMITS.to_owned()),
         ]
     }

@@ -15,12 +15,13 @@ use crate::{
 
 mod asked;
 mod effects;
+mod paths;
 mod scene;
 
 use scene::{email_change, invitation, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 37] = [
+pub(crate) const ALL: [Write; 39] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -58,6 +59,8 @@ pub(crate) const ALL: [Write; 37] = [
     Write::SignInByPasskey,
     Write::RenamePasskey,
     Write::RemovePasskey,
+    Write::AskLink,
+    Write::ConfirmLink,
 ];
 
 /// An operation that writes.
@@ -100,6 +103,8 @@ pub(crate) enum Write {
     SignInByPasskey,
     RenamePasskey,
     RemovePasskey,
+    AskLink,
+    ConfirmLink,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -126,71 +131,6 @@ struct Scene {
 }
 
 impl Write {
-    /// Returns the method and the path of the operation.
-    fn route(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Create => ("POST", "/api/users"),
-            Self::Change => ("PATCH", "/api/users/{user_id}"),
-            Self::Remove => ("DELETE", "/api/users/{user_id}"),
-            Self::Grant => ("PUT", "/api/users/{user_id}/roles"),
-            Self::ChangeOwn => ("PATCH", "/api/me"),
-            Self::SignIn => ("POST", "/api/auth/login"),
-            Self::Refresh => ("POST", "/api/auth/refresh"),
-            Self::SignOut => ("POST", "/api/auth/logout"),
-            Self::EndOther => ("DELETE", "/api/me/sessions/{session_id}"),
-            Self::EndOthers => ("DELETE", "/api/me/sessions"),
-            Self::EndAll => ("DELETE", "/api/users/{user_id}/sessions"),
-            Self::Register => ("POST", "/api/auth/register"),
-            Self::Resend => ("POST", "/api/auth/resend"),
-            Self::Verify => ("POST", "/api/auth/verify-email"),
-            Self::Forget => ("POST", "/api/auth/password/forgot"),
-            Self::Reset => ("POST", "/api/auth/password/reset"),
-            Self::ChangePassword => ("POST", "/api/auth/password"),
-            Self::AskEmail => ("POST", "/api/me/email"),
-            Self::ConfirmEmail => ("POST", "/api/auth/email/confirm"),
-            Self::CancelEmail => ("POST", "/api/auth/email/cancel"),
-            Self::Leave => ("DELETE", "/api/me"),
-            Self::Restore => ("POST", "/api/auth/restore"),
-            Self::Reauthenticate => ("POST", "/api/auth/reauthenticate"),
-            Self::Invite => ("POST", "/api/invitations"),
-            Self::ResendInvitation => ("POST", "/api/invitations/{invitation_id}/resend"),
-            Self::Revoke => ("DELETE", "/api/invitations/{invitation_id}"),
-            Self::Accept => ("POST", "/api/auth/invitation"),
-            Self::Challenge => ("POST", "/api/auth/challenge"),
-            Self::BeginFactor => ("POST", factors::TOTP),
-            Self::ConfirmFactor => ("POST", factors::CONFIRM),
-            Self::RenewCodes => ("POST", factors::CODES),
-            Self::RemoveFactor => ("DELETE", factors::TOTP),
-            Self::ResetFactors => ("DELETE", "/api/users/{user_id}/factors"),
-            Self::AddPasskey => ("POST", "/api/me/passkeys"),
-            Self::SignInByPasskey => ("POST", "/api/auth/passkey"),
-            Self::RenamePasskey => ("PATCH", "/api/me/passkeys/{passkey_id}"),
-            Self::RemovePasskey => ("DELETE", "/api/me/passkeys/{passkey_id}"),
-        }
-    }
-
-    /// Returns the status of success.
-    fn status(self) -> u16 {
-        match self {
-            Self::Create | Self::Invite | Self::AddPasskey => 201,
-            Self::Register | Self::Resend | Self::Forget | Self::AskEmail => 202,
-            Self::Change
-            | Self::Grant
-            | Self::ChangeOwn
-            | Self::SignIn
-            | Self::SignInByPasskey
-            | Self::RenamePasskey
-            | Self::Refresh
-            | Self::ResendInvitation
-            | Self::Reauthenticate
-            | Self::Challenge
-            | Self::BeginFactor
-            | Self::ConfirmFactor
-            | Self::RenewCodes => 200,
-            _ => 204,
-        }
-    }
-
     /// Tells whether nobody has the address before.
     fn is_of_nobody(self) -> bool {
         matches!(
@@ -261,6 +201,7 @@ impl Write {
         let token = match self {
             Self::Verify => mailed(client, "verify-email", user, id).await,
             Self::Reset => mailed(client, "reset-password", user, id).await,
+            Self::ConfirmLink => scene::sign_in_link(client, user, id).await,
             Self::ConfirmEmail => email_change(client, user, id, "new").await,
             Self::CancelEmail => email_change(client, user, id, "cancel").await,
             Self::Restore => scene::deletion(client, user, id).await,

@@ -156,6 +156,9 @@ fn only_these_operations_are_open_to_anybody() {
         "POST /api/auth/email/cancel",
         "POST /api/auth/email/confirm",
         "POST /api/auth/invitation",
+        // Who signs in by mail has nothing else to show, either.
+        "POST /api/auth/link",
+        "POST /api/auth/link/confirm",
         "POST /api/auth/login",
         "POST /api/auth/logout",
         // A passkey tells by itself who somebody is.

@@ -12,7 +12,7 @@ use crate::{
     challenges::{half, meet},
     deletion, email_changes,
     enrolled::{begin, code_of, enrol},
-    invitations, passkeys,
+    invitations, mail_sign_in, passkeys,
 };
 
 /// One success for every operation that says it is audited.
@@ -34,7 +34,7 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
             t.member().request_without_body(method, path).await
         }
         ("POST", "/api/auth/register") => register(t, NEW).await,
-        ("POST", "/api/auth/resend" | "/api/auth/password/forgot") => {
+        ("POST", "/api/auth/resend" | "/api/auth/password/forgot" | "/api/auth/link") => {
             let form = json!({ "email": "member@example.com" });
             t.anonymous().post(path, form).await
         }
@@ -42,6 +42,10 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
             register(t, NEW).await.expect(202);
             let form = json!({ "token": newest_token(t).await });
             t.anonymous().post(path, form).await
+        }
+        ("POST", "/api/auth/link/confirm") => {
+            let mailed = mail_sign_in::mailed(t, "member@example.com").await;
+            mail_sign_in::confirm(t, mailed.by_link()).await
         }
         ("POST", "/api/auth/password/reset") => {
             let form = json!({ "email": "member@example.com" });

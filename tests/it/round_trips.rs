@@ -16,7 +16,7 @@ use crate::{
     challenges::{half, meet},
     deletion, email_changes,
     enrolled::{code_of, decode, enrol, wrong_code},
-    invitations, passkeys,
+    invitations, mail_sign_in, passkeys,
 };
 
 const FILE: &str = "docs/performance.md";
@@ -28,6 +28,7 @@ fn budget(path: &str, operation: &Operation) -> usize {
     match (operation.action, operation.access()) {
         // Both steps of a sign-in together.
         (Some(Action::Login), _) if path == "/api/auth/challenge" => 2,
+        (Some(Action::Login), _) if path == "/api/auth/link/confirm" => 3,
         (Some(Action::Login), _) => 4,
         // A try at a password or a code is counted and committed before it is looked at.
         (
@@ -76,7 +77,7 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
         ("DELETE", "/api/me/sessions") => admin.delete(path).await,
         ("DELETE", "/api/users/{user_id}/sessions") => admin.delete("/api/users/4/sessions").await,
         ("POST", "/api/auth/register") => register(t, "bob@example.com").await,
-        ("POST", "/api/auth/resend" | "/api/auth/password/forgot") => {
+        ("POST", "/api/auth/resend" | "/api/auth/password/forgot" | "/api/auth/link") => {
             let form = json!({ "email": "member@example.com" });
             anonymous.post(path, form).await
         }
@@ -90,6 +91,7 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "token": session["mailed"] });
             anonymous.post(path, form).await
         }
+        ("POST", "/api/auth/link/confirm") => anonymous.post(path, session["kept"].clone()).await,
         ("POST", "/api/auth/password/reset") => {
             let form = json!({ "token": session["mailed"], "password": "quite another password" });
             anonymous.post(path, form).await
@@ -270,6 +272,11 @@ async fn every_operation_keeps_to_its_budget_and_the_table_is_fresh() {
         for operation in endpoint.operations().list() {
             let (method, path) = (&operation.method, endpoint.path);
             let (t, wire, mut session) = warm().await;
+            if path == "/api/auth/link/confirm" {
+                let mailed = mail_sign_in::mailed(&t, "member@example.com").await;
+                session["kept"] = mailed.by_code();
+                wire.take();
+            }
             if let Some(token) = mailed(&t, path).await {
                 session["mailed"] = token.into();
                 wire.take();

@@ -312,6 +312,7 @@ fn instance(url: &str, variables: &[(&str, &str)], catcher: &Catcher) -> App {
         ("USHER_SECRET", &secret),
         ("USHER_ISSUER", "https://id.example.com"),
         ("USHER_SIGN_UP", "open"),
+        ("USHER_MAIL_SIGN_IN", "on"),
         ("MAIL_FROM", "Example <no-reply@example.com>"),
     ];
     let config = Config::from_variables(|name| {

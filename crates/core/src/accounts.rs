@@ -8,6 +8,7 @@ use usher_domain::{Action, Email, Entity, Event, Name, Purpose};
 
 use crate::{
     Attempt, Author, Connection, Result,
+    audited::Changed,
     connection::Parameter,
     idempotency,
     limits::{Charge, forgiven},
@@ -20,6 +21,7 @@ mod deletion;
 mod email_change;
 mod export;
 mod password;
+mod sign_in;
 
 pub use deletion::{
     NewDeletion, find_deletion, find_restorable, forget_deletions, record_refused_restore,
@@ -31,6 +33,7 @@ pub use email_change::{
 };
 pub use export::{Export, KeptSession, WaitingEmailChange, find_export, record_export};
 pub use password::{PasswordChange, change_password, find_password, record_refused_password};
+pub use sign_in::{Entrant, Redemption, SignInRequest, find_entrant, request_sign_in, sign_in};
 
 /// An account to be.
 pub struct NewAccount<'a> {
@@ -112,6 +115,8 @@ pub enum Wish {
     Verification,
     /// A mail to choose another password.
     Reset,
+    /// A mail to sign in with.
+    SignIn,
 }
 
 /// Sends a mail with a secret to the owner of an address, if somebody owns it who is to get one.
@@ -120,8 +125,20 @@ pub async fn ask(
     author: Author<'_>,
     wish: Wish,
     email: &Email,
-    (one_time, mail): (&OneTime, &Mail),
+    sent: (&OneTime, &Mail),
 ) -> Result<()> {
+    asked(connection, author, wish, email, sent).await?;
+    Ok(())
+}
+
+/// Does what [`ask`] does, and returns what tells whether an earlier attempt did it.
+async fn asked(
+    connection: &Connection,
+    author: Author<'_>,
+    wish: Wish,
+    email: &Email,
+    (one_time, mail): (&OneTime, &Mail),
+) -> Result<Option<Changed>> {
     let change = format!(
         "account as (
           select
@@ -144,7 +161,7 @@ pub async fn ask(
         holder = or_nobody("account"),
         issued = issued(3, "holder"),
     );
-    let is_for_verified = wish == Wish::Reset;
+    let is_for_verified = wish != Wish::Verification;
     let email = email.as_str();
     let values = one_time.row.values();
     let mut parameters: Vec<Parameter<'_>> =
@@ -153,13 +170,13 @@ pub async fn ask(
     let action = match wish {
         Wish::Verification => Action::VerificationRequest,
         Wish::Reset => Action::ResetRequest,
+        Wish::SignIn => Action::LoginRequest,
     };
     let event = Event::new(action, Entity::User);
     let author = author.mailing(mail);
     connection
-        .change("ask for a mail", author, &event, &change, &parameters)
-        .await?;
-    Ok(())
+        .change_once("ask for a mail", author, &event, &change, &parameters)
+        .await
 }
 
 /// Notes that the owner of an address can read what is sent there, or returns `false` when the secret is not good. The

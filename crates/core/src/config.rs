@@ -74,6 +74,8 @@ pub struct Config {
     pub leaks: Option<String>,
     /// Who may register (`USHER_SIGN_UP`); in production nobody unless told.
     pub sign_up: SignUp,
+    /// Whether people may sign in with a link or a code by mail (`USHER_MAIL_SIGN_IN`); not unless told.
+    pub mail_sign_in: bool,
     /// How often things may be tried (`USHER_LIMITS`).
     pub limits: Limits,
     /// For how many days the deletion of an account can be undone (`USHER_DELETION_GRACE_DAYS`); 30 unless told.
@@ -126,6 +128,7 @@ impl Config {
             pepper: optional("USHER_PEPPER", get, Pepper::parse)?,
             leaks: optional("USHER_PWNED_PASSWORDS", get, leaks)?.flatten(),
             sign_up: optional("USHER_SIGN_UP", get, SignUp::parse)?.unwrap_or(usual_sign_up),
+            mail_sign_in: optional("USHER_MAIL_SIGN_IN", get, switch)?.unwrap_or_default(),
             limits: optional("USHER_LIMITS", get, Limits::parse)?.unwrap_or_default(),
             deletion_grace_days: optional("USHER_DELETION_GRACE_DAYS", get, grace_days)?
                 .unwrap_or(DEFAULT_GRACE_DAYS),
@@ -163,6 +166,14 @@ impl ReplicaOptions {
             url: database_url(URL, get)?,
             max_lag: max_lag.unwrap_or(DEFAULT_MAX_LAG),
         }))
+    }
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off"),
     }
 }
 
@@ -370,6 +381,7 @@ mod tests {
             ("USHER_ALLOW_PLAINTEXT_DATABASE", "yes"),
             ("USHER_SIGN_UP", "everybody"),
             ("USHER_LIMITS", "off"),
+            ("USHER_MAIL_SIGN_IN", "yes"),
             ("USHER_DELETION_GRACE_DAYS", "0"),
             ("USHER_DELETION_GRACE_DAYS", "366"),
             ("MAIL_URL", "smtp://"),

@@ -18,6 +18,7 @@ use crate::{
     Connection, Error, Result,
     bytes::random,
     connection::Parameter,
+    idempotency::Seed,
     row,
     secret::{Secret, SecretKeys},
 };
@@ -28,7 +29,7 @@ mod redeem;
 pub use redeem::Shown;
 
 pub(crate) use issue::issued;
-pub(crate) use redeem::REDEEMED;
+pub(crate) use redeem::{REDEEMED, is_good};
 
 use issue::NewRow;
 
@@ -51,6 +52,26 @@ pub struct OneTime {
 impl OneTime {
     /// Makes a secret for whoever has an address.
     pub fn generate(secret: &Secret, purpose: Purpose, email: &Email) -> Result<Self> {
+        Self::make(secret, purpose, email, None)
+    }
+
+    /// Makes a secret that is good beside the token of a request alone, which the device that asks keeps: neither the link
+    /// nor the code opens anything without it.
+    pub fn bound(
+        secret: &Secret,
+        purpose: Purpose,
+        email: &Email,
+        request: &Token,
+    ) -> Result<Self> {
+        Self::make(secret, purpose, email, Some(request))
+    }
+
+    fn make(
+        secret: &Secret,
+        purpose: Purpose,
+        email: &Email,
+        request: Option<&Token>,
+    ) -> Result<Self> {
         let token = Token::generate()?;
         let mut subjects = secret.all().map(|keys| subject(keys, purpose, email));
         let subject = subjects.next().unwrap_or_default();
@@ -60,13 +81,13 @@ impl OneTime {
         };
         let code_hash = code
             .as_ref()
-            .map(|code| code_hash(secret.current(), purpose, &subject, code));
+            .map(|code| code_hash(secret.current(), purpose, &subject, (code, request)));
         Ok(Self {
             row: NewRow {
                 purpose,
                 older_subjects: subjects.collect(),
                 subject,
-                secret_hash: token.hash(),
+                secret_hash: token.hash_beside(request),
                 code_hash,
             },
             token,
@@ -94,6 +115,11 @@ impl Token {
         Ok(Self(Zeroizing::new(random()?)))
     }
 
+    /// Makes the token of an attempt, the same one each time.
+    pub(crate) fn of_attempt(seed: &Seed, name: &[u8]) -> Self {
+        Self(Zeroizing::new(seed.derive(name)))
+    }
+
     /// Reads a token; what it is good for is for the database to say.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -108,8 +134,18 @@ impl Token {
 
     /// Returns what is stored of it: its SHA-256.
     pub(crate) fn hash(&self) -> [u8; 32] {
+        self.hash_beside(None)
+    }
+
+    /// Returns the SHA-256 of the token and that of a request, which are always of the same length.
+    fn hash_beside(&self, request: Option<&Self>) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&*self.0);
+        if let Some(request) = request {
+            context.update(&*request.0);
+        }
         let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, &*self.0).as_ref());
+        hash.copy_from_slice(context.finish().as_ref());
         hash
     }
 }
@@ -193,8 +229,18 @@ fn subject(keys: &SecretKeys, purpose: Purpose, email: &Email) -> String {
     URL_SAFE_NO_PAD.encode(hmac::sign(&keys.subject, text.as_bytes()))
 }
 
-fn code_hash(keys: &SecretKeys, purpose: Purpose, subject: &str, code: &str) -> [u8; 32] {
-    let text = format!("{}|{subject}|{code}", purpose.as_str());
+/// The hash of a request has no `|` and is always as long, so that no code can stand for another one with a request.
+fn code_hash(
+    keys: &SecretKeys,
+    purpose: Purpose,
+    subject: &str,
+    (code, request): (&str, Option<&Token>),
+) -> [u8; 32] {
+    let mut text = Zeroizing::new(format!("{}|{subject}|{code}", purpose.as_str()));
+    if let Some(request) = request {
+        text.push('|');
+        text.push_str(&URL_SAFE_NO_PAD.encode(request.hash()));
+    }
     let mut hash = [0; 32];
     hash.copy_from_slice(hmac::sign(&keys.code, text.as_bytes()).as_ref());
     hash

@@ -205,6 +205,7 @@ pub async fn start(
         attempt,
         methods,
         payload: None,
+        is_open_to_unverified: false,
         condition: "and users.password = $8 and cardinality(users.second_factors) = 0",
         proof: "rehashed as (
           update users

@@ -58,6 +58,8 @@ names! {
         PasswordChange = "PASSWORD_CHANGE",
         /// Somebody who is signed in was asked for the password and did not know it.
         PasswordRefused = "PASSWORD_REFUSED",
+        /// Somebody asked for a mail to sign in with.
+        LoginRequest = "LOGIN_REQUEST",
         /// Somebody asked for another address for the own account.
         EmailChangeRequest = "EMAIL_CHANGE_REQUEST",
         /// The owner of the old or of the new address confirmed a change of address, which waits for the other one.

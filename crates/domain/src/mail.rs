@@ -44,11 +44,13 @@ pub enum Template {
     PasskeyAdded,
     /// A passkey was removed from the account.
     PasskeyRemoved,
+    /// Sign in with a link or a code.
+    SignIn,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -67,6 +69,7 @@ impl Template {
         Self::RecoveryCodesRenewed,
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
+        Self::SignIn,
     ];
 
     /// Returns the name that its files begin with.
@@ -90,13 +93,14 @@ impl Template {
             Self::RecoveryCodesRenewed => "recovery-codes-renewed",
             Self::PasskeyAdded => "passkey-added",
             Self::PasskeyRemoved => "passkey-removed",
+            Self::SignIn => "sign-in",
         }
     }
 
     /// Returns the names of the values that its texts may hold, beside `site`.
     pub fn values(self) -> &'static [&'static str] {
         match self {
-            Self::VerifyEmail => &["link", "code"],
+            Self::VerifyEmail | Self::SignIn => &["link", "code"],
             Self::ResetPassword | Self::ConfirmNewEmail | Self::Invitation => &["link"],
             Self::ConfirmEmailChange => &["link", "cancel", "address"],
             Self::EmailChanged => &["old", "address"],

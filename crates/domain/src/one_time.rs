@@ -7,17 +7,20 @@ pub enum Purpose {
     VerifyEmail,
     /// Lets the owner of an address choose another password.
     ResetPassword,
+    /// Signs in, on the device that asked for it alone.
+    SignIn,
 }
 
 impl Purpose {
     /// Every one there is.
-    pub const ALL: [Self; 2] = [Self::VerifyEmail, Self::ResetPassword];
+    pub const ALL: [Self; 3] = [Self::VerifyEmail, Self::ResetPassword, Self::SignIn];
 
     /// Returns it as the database spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify-email",
             Self::ResetPassword => "reset-password",
+            Self::SignIn => "sign-in",
         }
     }
 
@@ -26,13 +29,14 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 24 * 60,
             Self::ResetPassword => 60,
+            Self::SignIn => 10,
         }
     }
 
     /// Returns for how many minutes a code is good, or `None` when there is none.
     pub fn code_minutes(self) -> Option<i32> {
         match self {
-            Self::VerifyEmail => Some(10),
+            Self::VerifyEmail | Self::SignIn => Some(10),
             Self::ResetPassword => None,
         }
     }

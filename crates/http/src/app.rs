@@ -36,6 +36,8 @@ pub struct Instance {
     pub mailer: Mailer,
     /// Who may register.
     pub sign_up: SignUp,
+    /// Whether people may sign in with a link or a code by mail.
+    pub mail_sign_in: bool,
     /// How often things may be tried.
     pub limits: Limits,
     /// For how many days the deletion of an account can be undone.
@@ -78,6 +80,7 @@ impl App {
             leaks: Leaks::new(config.leaks.as_deref()),
             mailer,
             sign_up: config.sign_up.clone(),
+            mail_sign_in: config.mail_sign_in,
             limits: config.limits.clone(),
             deletion_grace_days: config.deletion_grace_days,
             site: config.issuer.clone(),

@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod factors;
 pub(crate) mod health;
 pub(crate) mod invitations;
+pub(crate) mod mail_sign_in;
 pub(crate) mod me;
 pub(crate) mod passkey_sign_in;
 pub(crate) mod passkeys;

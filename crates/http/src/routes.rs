@@ -12,6 +12,8 @@ pub const ALL: &[Endpoint] = &[
     AUTH_REFRESH,
     AUTH_LOGOUT,
     AUTH_JWKS,
+    AUTH_LINK,
+    AUTH_LINK_CONFIRM,
     AUTH_REGISTER,
     AUTH_VERIFY_EMAIL,
     AUTH_RESEND,
@@ -72,6 +74,12 @@ endpoint!(AUTH_CHALLENGE, "/api/auth/challenge", challenge::challenge);
 endpoint!(AUTH_REFRESH, "/api/auth/refresh", auth::refresh);
 endpoint!(AUTH_LOGOUT, "/api/auth/logout", auth::logout);
 endpoint!(AUTH_JWKS, "/api/auth/jwks" or "/.well-known/jwks.json", auth::jwks);
+endpoint!(AUTH_LINK, "/api/auth/link", mail_sign_in::link);
+endpoint!(
+    AUTH_LINK_CONFIRM,
+    "/api/auth/link/confirm",
+    mail_sign_in::confirm
+);
 endpoint!(AUTH_REGISTER, "/api/auth/register", accounts::register);
 endpoint!(
     AUTH_VERIFY_EMAIL,

@@ -30,7 +30,7 @@ pub(crate) fn anonymous(path: &str, refresh: &str) -> Option<(Value, u16)> {
             let new = json!({ "name": "New", "email": "new@example.org", "password": PASSWORD });
             (new, 202)
         }
-        "/api/auth/resend" | "/api/auth/password/forgot" => {
+        "/api/auth/resend" | "/api/auth/password/forgot" | "/api/auth/link" => {
             (json!({ "email": Person::Member.email() }), 202)
         }
         "/api/auth/verify-email"
@@ -40,6 +40,7 @@ pub(crate) fn anonymous(path: &str, refresh: &str) -> Option<(Value, u16)> {
         "/api/auth/password/reset" | "/api/auth/invitation" => {
             (json!({ "token": token, "password": PASSWORD }), 400)
         }
+        "/api/auth/link/confirm" => (json!({ "token": token, "requestToken": token }), 400),
         "/api/auth/passkey/options" => (json!({}), 200),
         // A passkey that is right needs an authenticator.
         "/api/auth/passkey" => (json!({ "ceremonyToken": token, "credential": {} }), 401),

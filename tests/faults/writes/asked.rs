@@ -110,6 +110,11 @@ impl Write {
                 Ask::patch(&scene.passkey.path, json!({ "name": "Renamed" })).with_token(own)
             }
             Self::RemovePasskey => Ask::delete(&scene.passkey.path).with_token(own),
+            Self::AskLink => Ask::post("/api/auth/link", json!({ "email": email })),
+            Self::ConfirmLink => {
+                let form = json!({ "token": token, "requestToken": token });
+                Ask::post("/api/auth/link/confirm", form)
+            }
             other => panic!("say how {other:?} is asked for"),
         }
     }

@@ -13,7 +13,7 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Remove => {
             "select count(*) from users where email = $1 and version = 2 and deleted_at is not null"
         }
-        Write::SignIn | Write::Challenge => {
+        Write::SignIn | Write::Challenge | Write::ConfirmLink => {
             "select count(*) from sessions join users on users.id = user_id where email = $1"
         }
         Write::Refresh => {
@@ -22,7 +22,7 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::SignOut | Write::EndOther | Write::EndOthers | Write::EndAll => {
             "select count(*) from sessions join users on users.id = user_id where email = $1 and ended_at is not null"
         }
-        Write::Resend | Write::Forget => {
+        Write::Resend | Write::Forget | Write::AskLink => {
             "select count(*) from mails join users on users.id = user_id where email = $1"
         }
         Write::Verify => {

@@ -6,7 +6,7 @@ use usher_tests::{PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{NEW, newest_token, register},
-    deletion, email_changes, invitations,
+    deletion, email_changes, invitations, mail_sign_in,
 };
 
 /// Registers, verifies and resets, with what fails on the way, and lets mails be sent, put off and given up.
@@ -35,6 +35,7 @@ pub(super) async fn recover(t: &TestApp) {
     move_away(t, "away@example.com").await;
     leave_and_return(t).await;
     have_guests(t).await;
+    enter_by_mail(t).await;
     t.scheduler().get("/api/cron/mails").await.expect(200);
     for age in ["0 hours", "25 hours"] {
         // What was sealed with another secret cannot be sent.
@@ -92,4 +93,25 @@ async fn have_guests(t: &TestApp) {
     let cursor = first["page"]["nextCursor"].as_str().unwrap();
     let path = format!("/api/invitations?limit=1&cursor={cursor}");
     admin.get(&path).await.expect(200);
+}
+
+/// Signs in by mail with a link and with a code, with what is refused, and once more since the answer was lost.
+async fn enter_by_mail(t: &TestApp) {
+    let caller = t.anonymous().with_header("idempotency-key", "by-mail");
+    let mailed = mail_sign_in::mailed(t, "auditor@example.com").await;
+    let path = "/api/auth/link/confirm";
+    for _ in 0..2 {
+        caller.post(path, mailed.by_link()).await.expect(200);
+    }
+    let mailed = mail_sign_in::mailed(t, "auditor@example.com").await;
+    caller.post(path, mailed.by_code()).await.expect(200);
+    caller.post(path, mailed.by_link()).await.problem(400);
+    let caller = t.anonymous().with_header("idempotency-key", "ask-by-mail");
+    let form = json!({ "email": "auditor@example.com" });
+    for _ in 0..2 {
+        caller
+            .post("/api/auth/link", form.clone())
+            .await
+            .expect(202);
+    }
 }

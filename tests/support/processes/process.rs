@@ -116,6 +116,7 @@ pub fn settings(database_url: &str) -> Vec<(&'static str, String)> {
         ("USHER_ISSUER", "https://id.example.com".to_owned()),
         ("CRON_SECRET", CRON_SECRET.to_owned()),
         ("USHER_SIGN_UP", "open".to_owned()),
+        ("USHER_MAIL_SIGN_IN", "on".to_owned()),
         ("USHER_LIMITS", LIMITS.to_owned()),
     ]
 }

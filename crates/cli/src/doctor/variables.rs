@@ -16,7 +16,7 @@ struct Known {
     is_open: bool,
 }
 
-const KNOWN: [Known; 20] = [
+const KNOWN: [Known; 21] = [
     needed("DATABASE_URL", false),
     optional(
         "DATABASE_REPLICA_URL",
@@ -51,6 +51,7 @@ const KNOWN: [Known; 20] = [
         "nobody may register, or in development anybody",
         true,
     ),
+    optional("USHER_MAIL_SIGN_IN", "off", true),
     optional("USHER_LIMITS", "the usual limits, see docs/limits.md", true),
     optional("USHER_DELETION_GRACE_DAYS", "30", true),
     optional("MAIL_URL", "mails wait in the outbox", false),

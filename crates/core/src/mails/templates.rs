@@ -63,6 +63,8 @@ bundled! {
     PasskeyAdded German "passkey-added.de",
     PasskeyRemoved English "passkey-removed.en",
     PasskeyRemoved German "passkey-removed.de",
+    SignIn English "sign-in.en",
+    SignIn German "sign-in.de",
 }
 
 /// A mail as it is sent.

@@ -28,11 +28,36 @@ impl Shown {
         Self { purpose, by }
     }
 
+    /// Shows the token of a link beside that of the request that asked for it.
+    pub fn bound_token(purpose: Purpose, token: &Token, request: &Token) -> Self {
+        let by = By::Token(token.hash_beside(Some(request)));
+        Self { purpose, by }
+    }
+
     /// Shows a code; what cannot be one is wrong like any other.
     pub fn code(secret: &Secret, purpose: Purpose, email: &Email, code: &str) -> Self {
+        Self::typed(secret, purpose, email, (code, None))
+    }
+
+    /// Shows a code beside the token of the request that asked for it.
+    pub fn bound_code(
+        secret: &Secret,
+        purpose: Purpose,
+        email: &Email,
+        (code, request): (&str, &Token),
+    ) -> Self {
+        Self::typed(secret, purpose, email, (code, Some(request)))
+    }
+
+    fn typed(
+        secret: &Secret,
+        purpose: Purpose,
+        email: &Email,
+        typed: (&str, Option<&Token>),
+    ) -> Self {
         let hashes = |keys| {
             let subject = subject(keys, purpose, email);
-            let hash = code_hash(keys, purpose, &subject, code);
+            let hash = code_hash(keys, purpose, &subject, typed);
             (subject, hash)
         };
         let (subjects, hashes) = secret.all().map(hashes).unzip();
@@ -64,7 +89,12 @@ impl Shown {
         Ok(!counted.is_empty())
     }
 
-    /// Returns what [`REDEEMED`] takes: the purpose, the hashes that it may have, and the subjects of a code.
+    /// Tells whether it is a code that somebody typed.
+    pub fn is_code(&self) -> bool {
+        matches!(self.by, By::Code { .. })
+    }
+
+    /// Returns what [`REDEEMED`] and [`is_good`] take: the purpose, the hashes that it may have, and the subjects of a code.
     pub(crate) fn values(&self) -> (&'static str, Vec<&[u8]>, Option<&[String]>) {
         let purpose = self.purpose.as_str();
         match &self.by {
@@ -95,3 +125,24 @@ pub(crate) const REDEEMED: &str = "secret as (
             one_time_secrets.user_id,
             one_time_secrets.address
         )";
+
+/// Writes what has to hold of a secret that is good, with the same three parameters from `first` on.
+pub(crate) fn is_good(first: usize) -> String {
+    let [purpose, hashes, subjects] = std::array::from_fn(|index| first + index);
+    format!(
+        "one_time_secrets.purpose = ${purpose}
+            and one_time_secrets.used_at is null
+            and (
+              (
+                ${subjects} is null
+                and one_time_secrets.secret_hash = any (${hashes})
+                and one_time_secrets.expires_at > now()
+              )
+              or (
+                one_time_secrets.subject = any (${subjects})
+                and one_time_secrets.code_hash = any (${hashes})
+                and one_time_secrets.code_expires_at > now()
+              )
+            )"
+    )
+}

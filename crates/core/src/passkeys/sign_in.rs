@@ -177,6 +177,7 @@ async fn start(
         user: used.user,
         attempt: sign_in.attempt,
         methods: &Methods::one(Method::Passkey),
+        is_open_to_unverified: false,
         payload: Some(("passkeyId", json!(used.passkey))),
         condition: "",
         proof: "ceremony as (

@@ -30,6 +30,8 @@ pub(crate) struct Begin<'a> {
     pub(crate) methods: &'a Methods,
     /// What the entry tells beside the session.
     pub(crate) payload: Option<(&'static str, Value)>,
+    /// Whether it may begin where nobody verified the address yet: since the proof itself does.
+    pub(crate) is_open_to_unverified: bool,
     /// What has to hold of the account, beginning with `and`.
     pub(crate) condition: &'a str,
     /// Common table expressions that may lean on `account`, each with a comma behind it.
@@ -115,6 +117,11 @@ fn statement(sign_in: &Begin<'_>) -> String {
         join,
         ..
     } = sign_in;
+    let verified = if sign_in.is_open_to_unverified {
+        String::new()
+    } else {
+        format!("and not {MUST_VERIFY}")
+    };
     format!(
         "account as (
           select {USER_COLUMNS}
@@ -122,7 +129,7 @@ fn statement(sign_in: &Begin<'_>) -> String {
           where id = $2
             and is_active
             and deleted_at is null
-            and not {MUST_VERIFY}
+            {verified}
             {condition}
           for no key update
         ),
