@@ -271,7 +271,9 @@ async fn of_sixteen_who_sign_in_with_the_same_link_or_code_one_does() {
         let request = Token::parse(&mailed.request).unwrap();
         let next = std::sync::atomic::AtomicUsize::new(0);
         let count = winners(|| {
-            let is_code = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 4 == 0;
+            let is_code = next
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+                .is_multiple_of(4);
             let app = t.app.clone();
             let shown = if is_code {
                 let email = usher_domain::Email::parse(MEMBER).unwrap();

@@ -54,7 +54,7 @@ impl Write {
         }
     }
 
-    /// The same for another address, the end of an account, invitations, and second factors.
+    /// The same for another address, the end of an account, and invitations.
     fn ask_later(self, scene: &Scene, id: &str) -> Ask {
         let own = scene.session["accessToken"].as_str().unwrap_or_default();
         let (email, token) = (&scene.email, &scene.token);
@@ -89,6 +89,15 @@ impl Write {
                 let form = json!({ "token": token, "name": id, "password": PASSWORD });
                 Ask::post("/api/auth/invitation", form)
             }
+            _ => self.ask_of_factors(scene),
+        }
+    }
+
+    /// The same for second factors, passkeys and links.
+    fn ask_of_factors(self, scene: &Scene) -> Ask {
+        let own = scene.session["accessToken"].as_str().unwrap_or_default();
+        let (email, token) = (&scene.email, &scene.token);
+        match self {
             Self::Challenge => {
                 let form = json!({ "challengeToken": token, "code": factors::CODE });
                 Ask::post("/api/auth/challenge", form)
