@@ -175,9 +175,9 @@ async fn visit_everything(t: &TestApp) {
     factors::visit(t).await;
     t.execute("update sessions set ended_at = null, end_reason = null where user_id = 4")
         .await;
+    use_passkeys(t).await;
     send_twice(t).await;
     recover(t).await;
-    use_passkeys(t).await;
     admin.delete(&format!("/api/users/{id}")).await.expect(204);
     t.scheduler().get("/api/cron/maintain").await.expect(200);
 }

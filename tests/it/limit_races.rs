@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::Barrier, task::JoinSet};
 use usher_tests::{Answer, Caller, TestApp, connect};
 
 use crate::limits::{MEMBER, WRONG};
@@ -64,9 +64,11 @@ async fn who_looks_at_a_count_first_and_writes_it_afterwards_lets_more_through()
     for _ in 0..10 {
         t.execute("update credential_tries set tries = 1").await;
         let mut running = JoinSet::new();
+        let start = Arc::new(Barrier::new(SIXTEEN));
         for _ in 0..SIXTEEN {
-            let client = Arc::new(connect(t.url()).await);
+            let (client, start) = (connect(t.url()).await, Arc::clone(&start));
             running.spawn(async move {
+                start.wait().await;
                 let look = "select max(tries) < 5 from credential_tries";
                 let is_open: bool = client.query_one(look, &[]).await.unwrap().get(0);
                 if is_open {

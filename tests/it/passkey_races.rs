@@ -12,9 +12,15 @@ use crate::{
     secret_races::{MANY, rounds, winners},
 };
 
+/// All come from one address.
+const LIMITS: (&str, &str) = (
+    "USHER_LIMITS",
+    "login-address=1000000/1,secret-address=1000000/1,everybody=1000000/1",
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_with_the_same_answer_one_signs_in() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     // It does not count, so that only the ceremony holds them back.
     let mut phone = Authenticator::default();
     add(&t.member(), &mut phone, "Phone").await.expect(201);
@@ -34,7 +40,7 @@ async fn of_sixteen_with_the_same_answer_one_signs_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_who_remove_the_last_passkeys_without_a_password_one_is_kept() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     for round in 0..rounds() / 10 {
         let mut paths = Vec::new();
         for _ in 0..MANY {
@@ -60,7 +66,7 @@ async fn of_sixteen_who_remove_the_last_passkeys_without_a_password_one_is_kept(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_who_add_at_once_nobody_gets_more_than_twenty() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     for _ in 0..12 {
         add(&t.member(), &mut Authenticator::default(), "Key")
             .await
@@ -83,7 +89,7 @@ async fn of_sixteen_who_add_at_once_nobody_gets_more_than_twenty() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_looks_first_and_writes_afterwards_lets_more_than_one_sign_in() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[LIMITS]).await;
     options(&t.anonymous(), "/api/auth/passkey").await;
     let mut clients = Vec::new();
     for _ in 0..MANY {

@@ -200,8 +200,9 @@ async fn nobody_has_more_than_twenty() {
 async fn an_old_proof_neither_adds_nor_removes() {
     let t = TestApp::start().await;
     let path = added(&t.member()).await;
-    t.execute("update sessions set created_at = now() - interval '11 minutes'")
-        .await;
+    let aged =
+        "update sessions set created_at = now() - interval '11 minutes', authenticated_at = null";
+    t.execute(aged).await;
     let options = format!("{OWN}/options");
     for answer in [
         t.member()

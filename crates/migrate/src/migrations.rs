@@ -52,6 +52,12 @@ impl Migrations {
         Self::from_list(list.collect::<Result<_>>()?)
     }
 
+    /// Adds one more, from its name, SQL and rollback.
+    pub fn and(mut self, name: &str, sql: &str, rollback: &str) -> Result<Self> {
+        self.list.push(Migration::new(name, sql, Some(rollback))?);
+        Self::from_list(self.list)
+    }
+
     /// Returns a set of the migrations up to a version.
     #[must_use]
     pub fn up_to(&self, version: i64) -> Self {
