@@ -1,7 +1,8 @@
 -- One invitation that waits, one that was accepted and one that was taken back: roles have to be registered.
-insert into invitations (email, roles, invited_by, token_hash, expires_at, accepted_at, revoked_at)
+insert into invitations (email, name, roles, invited_by, token_hash, expires_at, accepted_at, revoked_at)
 select
   email,
+  'Somebody',
   '{user}',
   (select min(id) from users),
   sha256(convert_to(email, 'UTF8')),
