@@ -1,5 +1,4 @@
 -- Lost are the links and codes to sign in with that were sent.
--- lint: allow ban-drop-constraint because a narrower one takes its place in the same transaction
 delete from one_time_secrets where purpose = 'sign-in';
 alter table one_time_secrets drop constraint one_time_secrets_purpose_check;
 alter table one_time_secrets add constraint one_time_secrets_purpose_check
