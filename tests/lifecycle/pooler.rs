@@ -33,7 +33,9 @@ async fn twelve_connections_share_two_and_no_statement_is_lost() {
     let server = server::plain().await;
     let bouncer = Bouncer::start(server, 51).await;
     let url = |database: &_| bouncer.url(database, "connection_limit=12");
-    let t = server.instance(url, &[]).await;
+    // The sign-ins are of one account, and come at once.
+    let limits = ("USHER_LIMITS", "login-pair=100,login-account=100");
+    let t = server.instance(url, &[limits]).await;
     // That the pooler is one which loses what a careless client relies on.
     let (first, second) = (careless(&bouncer, &t).await, careless(&bouncer, &t).await);
     let prepared = first.prepare("select 1").await.unwrap();
