@@ -23,14 +23,6 @@ pub const CRON_SECRET: &str = "a secret of the scheduler";
 /// The role that the product runs as.
 const APP_ROLE: &str = "usher_app";
 
-/// Makes everybody's proof a new one, where the schema has heard of it.
-const FRESH: &str = "do $$
-  begin
-    update sessions set authenticated_at = now();
-  exception when undefined_column then null;
-  end
-  $$";
-
 /// A whole instance with a database of its own. Both go when it is dropped.
 pub struct TestApp {
     /// The instance.
@@ -75,8 +67,6 @@ impl TestApp {
         let catcher = Catcher::default();
         let app = instance(&database.url_as(APP_ROLE), variables, &catcher);
         let client = database::connect(database.url()).await;
-        // The people moved in when the template was made, which may be long ago.
-        client.batch_execute(FRESH).await.unwrap();
         Self {
             router: router(routes::ALL, app.clone()),
             app,
