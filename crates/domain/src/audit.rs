@@ -76,6 +76,12 @@ names! {
         InvitationResend = "INVITATION_RESEND",
         /// Somebody made the account of an invitation.
         InvitationAccept = "INVITATION_ACCEPT",
+        /// Somebody made an API key.
+        ApiKeyCreate = "API_KEY_CREATE",
+        /// An API key got another secret.
+        ApiKeyRotate = "API_KEY_ROTATE",
+        /// An API key was taken back.
+        ApiKeyRevoke = "API_KEY_REVOKE",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.
@@ -104,6 +110,8 @@ names! {
         User = "User",
         /// An invitation.
         Invitation = "Invitation",
+        /// An API key.
+        ApiKey = "ApiKey",
         /// The audit log as a whole.
         AuditLog = "AuditLog",
         /// The database as a whole.

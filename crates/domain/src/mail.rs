@@ -32,11 +32,13 @@ pub enum Template {
     AccountRestored,
     /// Somebody is invited to make an account.
     Invitation,
+    /// An API key was made for the account.
+    ApiKeyCreated,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -49,6 +51,7 @@ impl Template {
         Self::AccountDeletion,
         Self::AccountRestored,
         Self::Invitation,
+        Self::ApiKeyCreated,
     ];
 
     /// Returns the name that its files begin with.
@@ -66,6 +69,7 @@ impl Template {
             Self::AccountDeletion => "account-deletion",
             Self::AccountRestored => "account-restored",
             Self::Invitation => "invitation",
+            Self::ApiKeyCreated => "api-key-created",
         }
     }
 
@@ -77,6 +81,7 @@ impl Template {
             Self::ConfirmEmailChange => &["link", "cancel", "address"],
             Self::EmailChanged => &["old", "address"],
             Self::AccountDeletion => &["link", "days"],
+            Self::ApiKeyCreated => &["name", "scopes", "expires"],
             Self::AccountExists
             | Self::PasswordChanged
             | Self::OwnPasswordChanged

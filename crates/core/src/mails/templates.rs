@@ -51,6 +51,8 @@ bundled! {
     AccountRestored German "account-restored.de",
     Invitation English "invitation.en",
     Invitation German "invitation.de",
+    ApiKeyCreated English "api-key-created.en",
+    ApiKeyCreated German "api-key-created.de",
 }
 
 /// A mail as it is sent.
