@@ -12,7 +12,9 @@ pub enum Constraint {
     UnknownRole,
     /// The last active admin must stay one.
     LastAdmin,
-    /// The session of the author is over by now.
+    /// A user has as many API keys as there may be.
+    TooManyApiKeys,
+    /// The session or the key of the author is over by now.
     AuthorSignedOut,
     /// The author has other roles by now.
     AuthorChanged,
@@ -28,6 +30,7 @@ impl Constraint {
             "users_email_key" => Some(Self::EmailTaken),
             "users_roles_fkey" => Some(Self::UnknownRole),
             "users_last_admin_check" => Some(Self::LastAdmin),
+            "api_keys_count_check" => Some(Self::TooManyApiKeys),
             "author_session_check" => Some(Self::AuthorSignedOut),
             "author_roles_check" => Some(Self::AuthorChanged),
             "idempotency_keys_pkey" => Some(Self::KeyUsed),

@@ -22,7 +22,7 @@ pub(crate) const USER_COLUMNS: &str = "
   users.updated_at";
 
 /// The columns that changes return, as they are read out of what was stored of one: those of a user, an
-/// invitation and a session.
+/// invitation, a session and an API key.
 pub(crate) const OUTCOME_COLUMNS: &str = "
           id bigint,
           name text,
@@ -39,7 +39,11 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           session_id uuid,
           authenticated_at timestamptz,
           methods text[],
-          issued_at timestamptz";
+          issued_at timestamptz,
+          scopes text[],
+          last_used_at timestamptz,
+          rotated_at timestamptz,
+          previous_until timestamptz";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

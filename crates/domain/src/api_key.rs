@@ -136,7 +136,10 @@ mod tests {
     fn a_key_is_good_for_a_day_to_a_year() {
         assert_eq!(KeyDays::default().get(), 90);
         for days in [1, 365] {
-            assert_eq!(KeyDays::new(days).map(KeyDays::get), Ok(i32::try_from(days).unwrap()));
+            assert_eq!(
+                KeyDays::new(days).map(KeyDays::get),
+                Ok(i32::try_from(days).unwrap())
+            );
         }
         for days in [0, -1, 366, i64::MAX, i64::MIN] {
             assert_eq!(KeyDays::new(days).unwrap_err().code, "days");
@@ -147,7 +150,10 @@ mod tests {
     fn two_secrets_are_good_for_a_week_at_most() {
         assert_eq!(Overlap::default().get(), 24);
         for hours in [0, 168] {
-            assert_eq!(Overlap::new(hours).map(Overlap::get), Ok(i32::try_from(hours).unwrap()));
+            assert_eq!(
+                Overlap::new(hours).map(Overlap::get),
+                Ok(i32::try_from(hours).unwrap())
+            );
         }
         for hours in [-1, 169, i64::MAX, i64::MIN] {
             assert_eq!(Overlap::new(hours).unwrap_err().code, "hours");

@@ -81,7 +81,7 @@ impl Template {
             Self::ConfirmEmailChange => &["link", "cancel", "address"],
             Self::EmailChanged => &["old", "address"],
             Self::AccountDeletion => &["link", "days"],
-            Self::ApiKeyCreated => &["name", "scopes", "expires"],
+            Self::ApiKeyCreated => &["name", "scopes", "days"],
             Self::AccountExists
             | Self::PasswordChanged
             | Self::OwnPasswordChanged

@@ -73,6 +73,9 @@ codes! {
     Forbidden = FORBIDDEN, "forbidden",
         "The account may not do this.",
         "Ask an administrator for a role with the permission named in `detail`.";
+    SessionRequired = FORBIDDEN, "session-required",
+        "An API key does not open this.",
+        "Sign in at /api/auth/login, and send the access token of that session.";
     AccountInactive = FORBIDDEN, "account-inactive",
         "The account may not sign in.",
         "Ask an administrator to activate it.";
@@ -106,6 +109,9 @@ codes! {
     InvitationNotFound = NOT_FOUND, "invitation-not-found",
         "There is no such invitation that is open.",
         "/api/invitations lists them; one that was accepted or taken back is over.";
+    ApiKeyNotFound = NOT_FOUND, "api-key-not-found",
+        "There is no such API key of yours, or it is over.",
+        "/api/me/api-keys lists those that are good.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
         "The path does not know this method.",
         "Use one of the methods in the header `Allow`.";
@@ -115,6 +121,12 @@ codes! {
     InvitationExists = CONFLICT, "invitation-exists",
         "The address is invited already.",
         "Send that invitation again, or take it back first.";
+    TooManyApiKeys = CONFLICT, "too-many-api-keys",
+        "You have 50 API keys, which is the most.",
+        "Revoke one that is not used any more; /api/me/api-keys lists them.";
+    ApiKeyRotated = CONFLICT, "api-key-rotated",
+        "The API key got another secret at the same time.",
+        "Use the secret of that request, or send this one again for yet another one.";
     LastAdmin = CONFLICT, "last-admin",
         "The last active admin must stay one.",
         "Make somebody else an active admin first.";

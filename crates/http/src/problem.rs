@@ -225,6 +225,7 @@ impl From<CoreError> for Problem {
                     "must hold only registered roles; see /api/roles",
                 ),
             ),
+            CoreError::Conflict(Constraint::TooManyApiKeys) => Self::from(Code::TooManyApiKeys),
             CoreError::Conflict(Constraint::LastAdmin) => Self::from(Code::LastAdmin),
             CoreError::Conflict(Constraint::AuthorSignedOut) => Self::from(Code::Unauthenticated),
             CoreError::Conflict(Constraint::AuthorChanged) => Self::from(Code::Forbidden).with_detail(

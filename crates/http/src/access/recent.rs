@@ -4,9 +4,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde_json::json;
 use time::Duration;
-use usher_core::sessions::Actor;
 
-use super::{Access, SignedIn, describe};
+use super::{SignedIn, describe_session};
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
@@ -28,22 +27,23 @@ impl FromRequestParts<App> for Recent {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = SignedIn::from_request_parts(parts, app).await?;
-        check(&caller.actor)?;
+        check(&caller)?;
         Ok(Self { caller })
     }
 }
 
 impl Part for Recent {
     fn describe(docs: &mut Docs) {
-        describe(docs, Access::SignedIn);
+        describe_session(docs);
         docs.codes.insert(Code::ReauthenticationRequired);
     }
 }
 
 /// Refuses whoever proved too long ago, or by too little, who they are.
-pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
-    let is_enough = actor.factors.are_none() || actor.proof.methods.are_two_factors();
-    if is_enough && actor.proof_age <= MAX_AGE {
+pub(crate) fn check(caller: &SignedIn) -> Result<(), Problem> {
+    let (actor, session) = (&caller.actor, &caller.session);
+    let is_enough = actor.factors.are_none() || session.proof.methods.are_two_factors();
+    if is_enough && session.proof_age <= MAX_AGE {
         return Ok(());
     }
     let description = if is_enough {

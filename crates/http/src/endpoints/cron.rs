@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, accounts, invitations, limits, maintenance, one_time};
+use usher_core::{Author, accounts, api_keys, invitations, limits, maintenance, one_time};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -27,7 +27,7 @@ pub(crate) fn maintain() -> Operations {
 pub(crate) fn mails() -> Operations {
     Operations::default()
         .get(
-            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, changes of addresses, deletions, invitations and counts.",
+            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, changes of addresses, deletions, invitations, API keys and counts.",
             send,
         )
         .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
@@ -124,6 +124,7 @@ async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<Mail
         accounts::forget_deletions(&connection),
         limits::forget(&connection),
         invitations::forget(&connection),
+        api_keys::forget(&connection),
     )?;
     drop(connection);
     let origin = &scheduler.origin;

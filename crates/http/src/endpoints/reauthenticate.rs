@@ -59,7 +59,7 @@ async fn prove(
         .await?;
     let principal = Principal {
         user: caller.actor.user.id,
-        session: caller.actor.session,
+        session: caller.session.id,
     };
     let proving = Proving {
         principal,
