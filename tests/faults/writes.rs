@@ -18,7 +18,7 @@ mod scene;
 use scene::{email_change, invitation, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 27] = [
+pub(crate) const ALL: [Write; 30] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -46,6 +46,9 @@ pub(crate) const ALL: [Write; 27] = [
     Write::ResendInvitation,
     Write::Revoke,
     Write::Accept,
+    Write::MakeKey,
+    Write::RotateKey,
+    Write::RevokeKey,
 ];
 
 /// An operation that writes.
@@ -78,6 +81,9 @@ pub(crate) enum Write {
     ResendInvitation,
     Revoke,
     Accept,
+    MakeKey,
+    RotateKey,
+    RevokeKey,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -133,13 +139,16 @@ impl Write {
             Self::ResendInvitation => ("POST", "/api/invitations/{invitation_id}/resend"),
             Self::Revoke => ("DELETE", "/api/invitations/{invitation_id}"),
             Self::Accept => ("POST", "/api/auth/invitation"),
+            Self::MakeKey => ("POST", "/api/me/api-keys"),
+            Self::RotateKey => ("POST", "/api/me/api-keys/{key_id}/rotate"),
+            Self::RevokeKey => ("DELETE", "/api/me/api-keys/{key_id}"),
         }
     }
 
     /// Returns the status of success.
     fn status(self) -> u16 {
         match self {
-            Self::Create | Self::Invite => 201,
+            Self::Create | Self::Invite | Self::MakeKey => 201,
             Self::Register | Self::Resend | Self::Forget | Self::AskEmail => 202,
             Self::Change
             | Self::Grant
@@ -147,6 +156,7 @@ impl Write {
             | Self::SignIn
             | Self::Refresh
             | Self::ResendInvitation
+            | Self::RotateKey
             | Self::Reauthenticate => 200,
             _ => 204,
         }
@@ -176,6 +186,9 @@ impl Write {
                 | Self::Refresh
                 | Self::SignOut
                 | Self::EndAll
+                | Self::MakeKey
+                | Self::RotateKey
+                | Self::RevokeKey
         )
     }
 
@@ -214,6 +227,7 @@ impl Write {
             Self::Restore => scene::deletion(client, user, id).await,
             Self::ResendInvitation | Self::Revoke => invitation(client, &email, id).await.0,
             Self::Accept => invitation(client, &email, id).await.1,
+            Self::RotateKey | Self::RevokeKey => scene::api_key(client, user).await,
             _ => String::new(),
         };
         let scene = Scene {
@@ -313,6 +327,15 @@ impl Write {
                 let form = json!({ "token": token, "name": id, "password": PASSWORD });
                 Ask::post("/api/auth/invitation", form)
             }
+            Self::MakeKey => {
+                let form = json!({ "name": id, "scopes": [] });
+                Ask::post("/api/me/api-keys", form).with_token(own)
+            }
+            Self::RotateKey => {
+                let path = format!("/api/me/api-keys/{token}/rotate");
+                Ask::post(&path, json!({})).with_token(own)
+            }
+            Self::RevokeKey => Ask::delete(&format!("/api/me/api-keys/{token}")).with_token(own),
             other => panic!("say how {other:?} is asked for"),
         }
     }

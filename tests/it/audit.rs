@@ -9,7 +9,7 @@ use usher_tests::{Answer, CRON_SECRET, PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{NEW, newest_token, register},
-    deletion, email_changes, invitations,
+    api_keys, deletion, email_changes, invitations,
 };
 
 /// One success for every operation that says it is audited.
@@ -88,6 +88,15 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
             let (_, token) = invitations::invited(t, invitations::NEW, &["user"]).await;
             invitations::accept(t, &token).await
         }
+        ("POST", "/api/me/api-keys") => api_keys::ask(t, Person::Member, &[]).await,
+        ("DELETE", "/api/me/api-keys/{key_id}") => {
+            let (id, _) = api_keys::made(t, Person::Member, &[]).await;
+            t.member().delete(&format!("/api/me/api-keys/{id}")).await
+        }
+        ("POST", "/api/me/api-keys/{key_id}/rotate") => {
+            let (id, _) = api_keys::made(t, Person::Member, &[]).await;
+            api_keys::rotate(t, &t.member(), id, json!({})).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });
@@ -125,6 +134,10 @@ fn payload(method: &Method, path: &str) -> Option<Value> {
         ("POST", "/api/invitations") => {
             Some(json!({ "after": { "name": null, "email": invitations::NEW, "roles": ["user"] } }))
         }
+        ("POST", "/api/me/api-keys") => {
+            Some(json!({ "after": { "name": "deploys", "scopes": [], "days": 90 } }))
+        }
+        ("POST", "/api/me/api-keys/{key_id}/rotate") => Some(json!({ "overlapHours": 24 })),
         ("GET", "/api/me/export") => Some(json!({ "read": "export" })),
         ("DELETE", "/api/me") => Some(json!({ "days": 30 })),
         ("PATCH", "/api/me") => {

@@ -13,7 +13,7 @@ use usher_tests::{Answer, PASSWORD, Person, TestApp, Wire, repository};
 use crate::{
     access::bless,
     accounts::{NEW, newest_token, register},
-    deletion, email_changes, invitations,
+    api_keys, deletion, email_changes, invitations,
 };
 
 const FILE: &str = "docs/performance.md";
@@ -107,6 +107,14 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
             let form = json!({ "token": session["mailed"], "name": "Ada", "password": PASSWORD });
             anonymous.post(path, form).await
         }
+        ("POST", "/api/me/api-keys") => {
+            let form = json!({ "name": "deploys", "scopes": ["users:read"] });
+            admin.post(path, form).await
+        }
+        ("DELETE", "/api/me/api-keys/{key_id}") => admin.delete("/api/me/api-keys/1").await,
+        ("POST", "/api/me/api-keys/{key_id}/rotate") => {
+            admin.post("/api/me/api-keys/1/rotate", json!({})).await
+        }
         ("PATCH", "/api/me") => admin.patch(path, json!({ "name": "Somebody" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
@@ -137,6 +145,14 @@ async fn mailed(t: &TestApp, path: &str) -> Option<String> {
         "/api/auth/email/confirm" => {
             let links = email_changes::links(t, "new@example.com").await;
             return Some(links.old);
+        }
+        "/api/me/api-keys" => {
+            api_keys::sign_in_anew(t).await;
+            return Some(String::new());
+        }
+        "/api/me/api-keys/{key_id}" | "/api/me/api-keys/{key_id}/rotate" => {
+            let (_, token) = api_keys::made(t, Person::Admin, &["users:read"]).await;
+            return Some(token);
         }
         "/api/auth/restore" => return Some(deletion::restore_token(t).await),
         "/api/auth/invitation"

@@ -165,6 +165,14 @@ impl Stage {
                 let path = "/api/invitations/999/resend";
                 (client.post(path, &admin, &json!({})).await, 404)
             }
+            // The same for an API key; another secret needs a fresh proof beside.
+            "/api/me/api-keys/{key_id}" => {
+                (client.delete("/api/me/api-keys/999", &admin).await, 404)
+            }
+            "/api/me/api-keys/{key_id}/rotate" => {
+                let path = "/api/me/api-keys/999/rotate";
+                (client.post(path, "", &json!({})).await, 401)
+            }
             path if path.starts_with("/api/cron/") => (client.get(path, CRON_SECRET).await, 200),
             path => {
                 let path = path.replace("{user_id}", "4");

@@ -43,6 +43,15 @@ pub(super) fn of(write: Write) -> &'static str {
         Write::Accept => {
             "select count(*) from invitations join users using (email) where email = $1 and accepted_at is not null"
         }
+        Write::MakeKey => {
+            "select count(*) from api_keys join users on users.id = user_id where email = $1"
+        }
+        Write::RotateKey => {
+            "select count(*) from api_keys join users on users.id = user_id where email = $1 and previous_hash = sha256(convert_to($1, 'UTF8'))"
+        }
+        Write::RevokeKey => {
+            "select count(*) from api_keys join users on users.id = user_id where email = $1 and revoked_at is not null"
+        }
         Write::AskEmail => "select count(*) from email_changes where old_email = $1",
         Write::ConfirmEmail => {
             "select count(*) from email_changes where old_email = $1 and new_confirmed_at is not null"
