@@ -7,11 +7,13 @@ use tokio_postgres::{Row, types::Type};
 use usher_domain::{
     Action, ApiKey, ApiKeyId, Entity, Event, KeyDays, KeyName, NewApiKey, Overlap, UserId,
 };
+use uuid::Builder;
 
 use crate::{
     Attempt, Author, Connection, Result,
     actor::{Actor, By, KeyUse},
     audited::Changed,
+    bytes::random,
     connection::Parameter,
     mails::Mail,
     roles::PERMISSIONS_OF_USER,
@@ -112,10 +114,11 @@ pub async fn insert(
             expires_at
           )
           values ($1, $2, $3, $4, now() + make_interval(days => $5))
-          returning {COLUMNS}, api_keys.id as entity_id
+          returning {COLUMNS}, api_keys.id as entity_id, $6::uuid as salt
         )"
     );
-    let secret = secret(attempt)?;
+    let salt = Builder::from_random_bytes(random()?).into_uuid();
+    let secret = secret(attempt, salt)?;
     let hash = token::hash(&secret);
     let parameters: &[Parameter<'_>] = &[
         (&owner.get(), Type::INT8),
@@ -123,6 +126,7 @@ pub async fn insert(
         (&spellings(&new.scopes), Type::TEXT_ARRAY),
         (&hash.as_slice(), Type::BYTEA),
         (&new.days.get(), Type::INT4),
+        (&salt, Type::UUID),
     ];
     let event = Event::new(Action::ApiKeyCreate, Entity::ApiKey).with_diff(new.created());
     let author = author.mailing(mail).once(attempt);
@@ -183,10 +187,11 @@ pub async fn rotate(
             and api_keys.secret_hash = seen.secret_hash
             and api_keys.revoked_at is null
             and api_keys.expires_at > now()
-          returning {COLUMNS}, api_keys.id as entity_id
+          returning {COLUMNS}, api_keys.id as entity_id, $6::uuid as salt
         )"
     );
-    let secret = secret(attempt)?;
+    let salt = Builder::from_random_bytes(random()?).into_uuid();
+    let secret = secret(attempt, salt)?;
     let hash = token::hash(&secret);
     let parameters: &[Parameter<'_>] = &[
         (&new.key.get(), Type::INT8),
@@ -194,6 +199,7 @@ pub async fn rotate(
         (&hash.as_slice(), Type::BYTEA),
         (&new.overlap.get(), Type::INT4),
         (&new.days.map(KeyDays::get), Type::INT4),
+        (&salt, Type::UUID),
     ];
     let mut details = serde_json::json!({ "overlapHours": new.overlap.get() });
     if let Some(days) = new.days {
@@ -240,7 +246,8 @@ fn shown(
     let key = read(&changed.row)?;
     let token = match attempt {
         Some(attempt) if changed.is_repeated => {
-            Token::new(key.id, &token::derive(attempt.seed_of(&changed.row)?))
+            let salt = row::get(&changed.row, "salt")?;
+            Token::new(key.id, &token::derive(attempt.seed_of(&changed.row)?, salt))
         }
         _ => Token::new(key.id, secret),
     };

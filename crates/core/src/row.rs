@@ -43,7 +43,8 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           scopes text[],
           last_used_at timestamptz,
           rotated_at timestamptz,
-          previous_until timestamptz";
+          previous_until timestamptz,
+          salt uuid";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

@@ -6,6 +6,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::digest;
 use usher_domain::ApiKeyId;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{Attempt, Result, actor::KeyUse, bytes::random, idempotency::Seed};
@@ -54,17 +55,19 @@ pub fn parse(text: &str) -> Option<KeyUse> {
     })
 }
 
-/// Returns the secret of a new token: of an attempt, so that it can be made again, or of nothing.
-pub(super) fn secret(attempt: Option<&Attempt>) -> Result<Secret> {
+/// Returns the secret of a new token: of an attempt and a salt, so that it can be made again, or of nothing. The salt is stored with
+/// the attempt, so that another secret comes of the same `Idempotency-Key` another day.
+pub(super) fn secret(attempt: Option<&Attempt>, salt: Uuid) -> Result<Secret> {
     match attempt.and_then(Attempt::seed) {
-        Some(seed) => Ok(derive(seed)),
+        Some(seed) => Ok(derive(seed, salt)),
         None => random().map(Zeroizing::new),
     }
 }
 
-/// Returns the secret that a seed stands for.
-pub(super) fn derive(seed: &Seed) -> Secret {
-    Zeroizing::new(seed.derive(b"api key"))
+/// Returns the secret that a seed and a salt stand for.
+pub(super) fn derive(seed: &Seed, salt: Uuid) -> Secret {
+    let name = [b"api key ".as_slice(), salt.as_bytes()].concat();
+    Zeroizing::new(seed.derive(&name))
 }
 
 /// Returns what is stored of a secret: its SHA-256, which nobody can guess the 256 random bits from.
