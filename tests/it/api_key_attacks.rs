@@ -362,3 +362,33 @@ async fn attack_by_restoring_access_with_a_key_after_a_password_reset() {
         "session-required"
     );
 }
+
+#[tokio::test]
+async fn a_read_with_a_key_waits_once_and_a_change_twice() {
+    let (t, wire) = TestApp::on_a_wire().await;
+    let (_, token) = made(&t, Person::Admin, &["users:read", "users:update"]).await;
+    let machine = t.anonymous().with_token(&token);
+    for _ in 0..2 {
+        for (path, waits) in [("/api/me", 1), ("/api/users", 1), ("/api/users/4", 1)] {
+            wire.take();
+            machine.get(path).await.expect(200);
+            assert_eq!(wire.take().waits, waits, "{path}");
+        }
+        t.execute("update api_keys set last_used_at = null").await;
+    }
+    wire.take();
+    let name = json!({ "name": "Mem" });
+    machine.patch("/api/users/4", name).await.expect(200);
+    assert_eq!(wire.take().waits, 2);
+    // What no key opens costs nothing, nor does what is no key.
+    machine
+        .request_without_body(&Method::DELETE, "/api/me/sessions")
+        .await
+        .problem(403);
+    t.anonymous()
+        .with_token("usher_ak_x")
+        .get("/api/me")
+        .await
+        .problem(401);
+    assert_eq!(wire.take().waits, 0);
+}

@@ -57,13 +57,11 @@ impl Input for Permissions {
         let mut permissions = Vec::new();
         let mut faults = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            match item.as_str().and_then(Permission::parse) {
-                Some(permission) => permissions.push(permission),
-                None => {
-                    let all: Vec<_> = Permission::ALL.iter().map(|known| known.as_str()).collect();
-                    let rule = format!("must be one of {}", all.join(", "));
-                    faults.push((format!("/{index}"), Invalid::new("permission", rule)));
-                }
+            if let Some(permission) = item.as_str().and_then(Permission::parse) {
+                permissions.push(permission);
+            } else {
+                let rule = format!("must be one of {}", all().join(", "));
+                faults.push((format!("/{index}"), Invalid::new("permission", rule)));
             }
         }
         if faults.is_empty() {
@@ -78,12 +76,16 @@ impl Input for Permissions {
     }
 
     fn schema() -> Value {
-        let all: Vec<_> = Permission::ALL.iter().map(|known| known.as_str()).collect();
         json!({
-            "type": "array", "items": { "type": "string", "enum": all },
+            "type": "array", "items": { "type": "string", "enum": (all()) },
             "maxItems": (Permission::ALL.len()),
         })
     }
+}
+
+/// Returns every permission as it is spelled.
+fn all() -> Vec<&'static str> {
+    Permission::ALL.iter().map(|known| known.as_str()).collect()
 }
 
 fn number<T>(value: &Value, new: impl Fn(i64) -> Result<T, Invalid>) -> Result<T, Faults> {
