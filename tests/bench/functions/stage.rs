@@ -152,26 +152,8 @@ impl Stage {
                 let form = json!({ "password": PASSWORD });
                 (client.post(path, &admin, &form).await, 200)
             }
-            // A session that is there could be ended only once.
-            "/api/me/sessions/{session_id}" => {
-                let path = format!("/api/me/sessions/{}", Uuid::max());
-                (client.delete(&path, &admin).await, 404)
-            }
-            // An invitation that is there could be accepted or revoked only once.
-            "/api/invitations/{invitation_id}" => {
-                (client.delete("/api/invitations/999", &admin).await, 404)
-            }
-            "/api/invitations/{invitation_id}/resend" => {
-                let path = "/api/invitations/999/resend";
-                (client.post(path, &admin, &json!({})).await, 404)
-            }
-            // The same for an API key; another secret needs a fresh proof beside.
-            "/api/me/api-keys/{key_id}" => {
-                (client.delete("/api/me/api-keys/999", &admin).await, 404)
-            }
-            "/api/me/api-keys/{key_id}/rotate" => {
-                let path = "/api/me/api-keys/999/rotate";
-                (client.post(path, "", &json!({})).await, 401)
+            path if path.contains("_id}") && !path.contains("{user_id}") => {
+                once(client, path, &admin).await
             }
             path if path.starts_with("/api/cron/") => (client.get(path, CRON_SECRET).await, 200),
             path => {
@@ -191,6 +173,21 @@ impl Stage {
         }
         answer
     }
+}
+
+/// Asks for what could be done only once with what is there, and for that reason with what is not.
+async fn once(client: &Client, path: &str, admin: &str) -> (Answer, u16) {
+    let path = path.replace("{session_id}", &Uuid::max().to_string());
+    let path = path.replace("{invitation_id}", "999");
+    let path = path.replace("{key_id}", "999");
+    if path.starts_with("/api/me/api-keys/") && path.ends_with("/rotate") {
+        // It needs a fresh proof beside, which the one who asks may not have.
+        return (client.post(&path, "", &json!({})).await, 401);
+    }
+    if path.ends_with("/resend") {
+        return (client.post(&path, admin, &json!({})).await, 404);
+    }
+    (client.delete(&path, admin).await, 404)
 }
 
 /// Returns a secret that nobody was sent, in the form of what is asked.
