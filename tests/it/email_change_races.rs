@@ -21,7 +21,7 @@ const LIMITS: (&str, &str) = (
 );
 
 /// How many try at once.
-const MANY: usize = 16;
+pub(crate) const MANY: usize = 16;
 /// How often; more with `USHER_RACES=1000`.
 const ROUNDS: usize = 20;
 const OLD: &str = "member@example.com";
@@ -30,7 +30,7 @@ const OLD: &str = "member@example.com";
     clippy::disallowed_methods,
     reason = "asks for a longer test, configures nothing"
 )]
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     let wanted = std::env::var("USHER_RACES").ok();
     wanted
         .and_then(|rounds| rounds.parse().ok())
@@ -38,7 +38,7 @@ fn rounds() -> usize {
 }
 
 /// Runs something many times at once, each with its number, and returns what each said.
-async fn all_at_once<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
+pub(crate) async fn all_at_once<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -1,56 +1,19 @@
 //! Ways to get more from an invitation than it gives, that do not work.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use http::Method;
 use serde_json::json;
-use tokio::task::JoinSet;
 use usher_tests::{PASSWORD, Person, TestApp, connect};
 
 use crate::{
     accounts::{newest_token, register, verify},
+    email_change_races::{MANY, all_at_once, rounds},
     invitations::{ACCEPT, NEW, PATH, accept, invite, invited},
 };
-
-/// How many try at once.
-const MANY: usize = 16;
-/// How often; more with `USHER_RACES=1000`.
-const ROUNDS: usize = 20;
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "asks for a longer test, configures nothing"
-)]
-fn rounds() -> usize {
-    let wanted = std::env::var("USHER_RACES").ok();
-    wanted
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(ROUNDS)
-}
-
-/// Runs something many times at once, each with its number, and returns what each said.
-async fn all_at_once<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let start = Arc::new(tokio::sync::Barrier::new(MANY));
-    let mut tasks = JoinSet::new();
-    for number in 0..MANY {
-        let (start, attempt) = (Arc::clone(&start), attempt(number));
-        tasks.spawn(async move {
-            start.wait().await;
-            attempt.await
-        });
-    }
-    tasks.join_all().await
-}
 
 /// Gives the helper the right to invite, and what else is named.
 async fn let_helper_invite(t: &TestApp, more: &str) {

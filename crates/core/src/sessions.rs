@@ -105,15 +105,18 @@ impl Session {
         refresh: RefreshToken,
         attempt: Option<&Attempt>,
     ) -> Result<Self> {
-        let refresh = match attempt {
-            Some(attempt) if changed.is_repeated => {
-                // An earlier attempt may have begun none: the account had a second factor then.
-                let id: Option<Uuid> = row::get(&changed.row, "session_id")?;
-                let id = id.ok_or(Error::Conflict(Constraint::KeyReused))?;
-                RefreshToken::first_of(SessionId::new(id), attempt.seed_of(&changed.row)?)
-            }
-            _ => refresh,
-        };
+        match attempt {
+            Some(attempt) if changed.is_repeated => Self::again(changed, attempt),
+            _ => Self::of(changed, refresh),
+        }
+    }
+
+    /// Reads the session that an earlier attempt at a sign-in began with its own token.
+    fn again(changed: &Changed, attempt: &Attempt) -> Result<Self> {
+        // It may have begun none: the account had a second factor then.
+        let id: Option<Uuid> = row::get(&changed.row, "session_id")?;
+        let id = id.ok_or(Error::Conflict(Constraint::KeyReused))?;
+        let refresh = RefreshToken::first_of(SessionId::new(id), attempt.seed_of(&changed.row)?);
         Self::of(changed, refresh)
     }
 

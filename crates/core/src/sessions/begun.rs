@@ -7,15 +7,8 @@ use uuid::Builder;
 
 use super::{LIFETIME_DAYS, Session};
 use crate::{
-    Attempt, Author, Connection, Result,
-    audited::Changed,
-    bytes::random,
-    connection::Parameter,
-    idempotency,
-    refresh::RefreshToken,
-    row::{self, USER_COLUMNS},
-    secret::Secret,
-    users::MUST_VERIFY,
+    Attempt, Author, Connection, Result, audited::Changed, bytes::random, connection::Parameter,
+    idempotency, refresh::RefreshToken, row::USER_COLUMNS, secret::Secret, users::MUST_VERIFY,
 };
 
 /// A sign-in that was proved, with the part of the statement that holds the proof against the database once more.
@@ -97,16 +90,8 @@ pub async fn repeated(connection: &Connection, attempt: &Attempt) -> Result<Opti
         is_repeated: true,
     });
     changed
-        .map(|changed| again(Some(attempt), &changed))
+        .map(|changed| Session::again(&changed, attempt))
         .transpose()
-}
-
-/// Makes the answer of an earlier attempt again.
-fn again(attempt: Option<&Attempt>, changed: &Changed) -> Result<Session> {
-    let id = SessionId::new(row::get(&changed.row, "session_id")?);
-    let attempt = attempt.ok_or_else(|| crate::Error::corrupt("key", "it is of no attempt"))?;
-    let refresh = RefreshToken::first_of(id, attempt.seed_of(&changed.row)?);
-    Session::of(changed, refresh)
 }
 
 /// The parameters are those of [`begin`], in the order it sends them.
