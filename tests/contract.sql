@@ -29,6 +29,10 @@ deallocate contract;
 prepare contract (uuid, int8, timestamptz, timestamptz) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions, sessions.methods, coalesce(sessions.authenticated_at, sessions.created_at) as authenticated_at, users.second_factors, extract(epoch from now() - coalesce(sessions.authenticated_at, sessions.created_at))::double precision as age from sessions join users on users.id = sessions.user_id where sessions.id = $1 and sessions.user_id = $2 and sessions.ended_at is null and sessions.expires_at > now() and users.is_active and users.deleted_at is null and now() >= $3 and now() < $4;
 deallocate contract;
 
+-- authorise key
+prepare contract (int8, bytea) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, array( select distinct permission from roles cross join unnest(roles.permissions) as permission where roles.name = any(users.roles) ) as permissions, users.second_factors, api_keys.scopes from api_keys join users on users.id = api_keys.user_id where api_keys.id = $1 and (api_keys.secret_hash = $2 or (api_keys.previous_hash = $2 and api_keys.previous_until > now())) and api_keys.revoked_at is null and api_keys.expires_at > now() and users.is_active and users.deleted_at is null and not (users.is_self_registered and users.email_verified_at is null);
+deallocate contract;
+
 -- begin ceremony
 prepare contract (bytea, text, int8, jsonb, int4) as insert into passkey_ceremonies ( token_hash, purpose, user_id, state, expires_at ) values ($1, $2, $3, $4, now() + make_interval(mins => $5));
 deallocate contract;
@@ -178,7 +182,7 @@ prepare contract (int8, int8) as select id, created_at, refreshed_at as last_see
 deallocate contract;
 
 -- find attempt
-prepare contract (_bytea, _bytea) as select array_position($2, idempotency_keys.request) as place, extract(epoch from now() - outcome.issued_at)::double precision as age, outcome.* from idempotency_keys cross join jsonb_to_record(idempotency_keys.outcome) as outcome ( id bigint, name text, email text, roles text[], is_active boolean, avatar_url text, version bigint, created_at timestamptz, updated_at timestamptz, state text, invited_by bigint, expires_at timestamptz, session_id uuid, authenticated_at timestamptz, methods text[], issued_at timestamptz, nonce uuid, passkey_id uuid, is_synced boolean, last_used_at timestamptz) where idempotency_keys.key = any ($1) limit 1;
+prepare contract (_bytea, _bytea) as select array_position($2, idempotency_keys.request) as place, extract(epoch from now() - outcome.issued_at)::double precision as age, outcome.* from idempotency_keys cross join jsonb_to_record(idempotency_keys.outcome) as outcome ( id bigint, name text, email text, roles text[], is_active boolean, avatar_url text, version bigint, created_at timestamptz, updated_at timestamptz, state text, invited_by bigint, expires_at timestamptz, session_id uuid, authenticated_at timestamptz, methods text[], issued_at timestamptz, nonce uuid, passkey_id uuid, is_synced boolean, last_used_at timestamptz, scopes text[], rotated_at timestamptz, previous_until timestamptz, salt uuid) where idempotency_keys.key = any ($1) limit 1;
 deallocate contract;
 
 -- find ceremony
@@ -233,6 +237,10 @@ deallocate contract;
 prepare contract (text, _text, _text) as select not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($2) and needed <> all($3) ) as is_grantable, exists (select from users where users.email = $1 and users.deleted_at is null and not (users.is_self_registered and users.email_verified_at is null)) as is_taken;
 deallocate contract;
 
+-- find refusal of rotation
+prepare contract (int8, int8) as select id from api_keys where id = $1 and user_id = $2 and revoked_at is null and expires_at > now();
+deallocate contract;
+
 -- find restorable account
 prepare contract (bytea) as select users.email from account_deletions join users on users.id = account_deletions.user_id where account_deletions.restore_hash = $1 and account_deletions.ended_at is null and account_deletions.due_at > now() and not users.is_active and users.deleted_at is null;
 deallocate contract;
@@ -277,6 +285,10 @@ deallocate contract;
 prepare contract (int8) as delete from invitations where id in ( select id from invitations where expires_at < now() - interval '30 days' order by expires_at limit $1 ) and expires_at < now() - interval '30 days' returning id;
 deallocate contract;
 
+-- forget keys
+prepare contract (int8) as delete from api_keys where id in ( select id from api_keys where least(expires_at, revoked_at) < now() - interval '90 days' order by least(expires_at, revoked_at) limit $1 ) and least(expires_at, revoked_at) < now() - interval '90 days' returning id;
+deallocate contract;
+
 -- forget limits
 prepare contract (int8) as with rates as ( delete from request_rates where key in (select key from request_rates where full_at < now() limit $1) and full_at < now() returning key ), tries as ( delete from credential_tries where key in (select key from credential_tries where over_at < now() order by over_at limit $1) and over_at < now() returning key ) select key from rates union all select key from tries;
 deallocate contract;
@@ -295,6 +307,14 @@ deallocate contract;
 
 -- insert invitation
 prepare contract (text, text, _text, int8, bytea, int4, _text, int8, text, text, jsonb, inet, text, text, uuid, _text, bytea) as with change as ( insert into invitations ( email, name, roles, invited_by, token_hash, expires_at ) select $1, $2, $3, $4, $5, now() + make_interval(days => $6) where not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any($3) and needed <> all($7) ) and not exists (select from users where users.email = $1 and users.deleted_at is null and not (users.is_self_registered and users.email_verified_at is null)) on conflict (email) where accepted_at is null and revoked_at is null do update set name = excluded.name, roles = excluded.roles, invited_by = excluded.invited_by, token_hash = excluded.token_hash, created_at = now(), expires_at = excluded.expires_at where invitations.expires_at <= now() returning invitations.id, invitations.email, invitations.name, invitations.roles, invitations.invited_by, invitations.created_at, invitations.expires_at, case when invitations.accepted_at is not null then 'accepted' when invitations.revoked_at is not null then 'revoked' when invitations.expires_at <= now() then 'expired' else 'pending' end as state, invitations.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $8, $9, $10, change.entity_id, $11, $12, $13, $14, $15 from change where check_author($8, $15, $16) ), mail as ( insert into mails ( user_id, sealed ) select null, $17 from change ) select change.* from change;
+deallocate contract;
+
+-- insert key
+prepare contract (int8, text, _text, bytea, int4, uuid, int8, text, text, jsonb, inet, text, text, uuid, _text, bytea) as with change as ( insert into api_keys ( user_id, name, scopes, secret_hash, expires_at ) values ($1, $2, $3, $4, now() + make_interval(days => $5)) returning api_keys.id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.expires_at, api_keys.last_used_at, api_keys.rotated_at, api_keys.previous_until, api_keys.id as entity_id, $6::uuid as salt ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $7, $8, $9, change.entity_id, $10, $11, $12, $13, $14 from change where check_author($7, $14, $15) ), mail as ( insert into mails ( user_id, sealed ) select null, $16 from change ) select change.* from change;
+deallocate contract;
+
+-- insert key
+prepare contract (int8, text, _text, bytea, int4, uuid, int8, text, text, jsonb, inet, text, text, uuid, _bytea, bytea, _text, bytea) as with change as ( insert into api_keys ( user_id, name, scopes, secret_hash, expires_at ) values ($1, $2, $3, $4, now() + make_interval(days => $5)) returning api_keys.id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.expires_at, api_keys.last_used_at, api_keys.rotated_at, api_keys.previous_until, api_keys.id as entity_id, $6::uuid as salt ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $7, $8, $9, change.entity_id, $10, $11, $12, $13, $14 from change where check_author($7, $14, $17) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select key, $16, to_jsonb(change) from change cross join unnest($15) as key ), mail as ( insert into mails ( user_id, sealed ) select null, $18 from change ) select change.* from change;
 deallocate contract;
 
 -- insert user
@@ -343,6 +363,10 @@ deallocate contract;
 
 -- list invitations
 prepare contract as select invitations.id, invitations.email, invitations.name, invitations.roles, invitations.invited_by, invitations.created_at, invitations.expires_at, case when invitations.accepted_at is not null then 'accepted' when invitations.revoked_at is not null then 'revoked' when invitations.expires_at <= now() then 'expired' else 'pending' end as state from invitations where true order by created_at desc, id desc limit 2;
+deallocate contract;
+
+-- list keys
+prepare contract (int8, int8) as select api_keys.id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.expires_at, api_keys.last_used_at, api_keys.rotated_at, api_keys.previous_until from api_keys where user_id = $1 and revoked_at is null and expires_at > now() order by created_at desc, id desc limit $2;
 deallocate contract;
 
 -- list own audit logs
@@ -589,6 +613,14 @@ deallocate contract;
 prepare contract (int8, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update invitations set revoked_at = now() where id = $1 and accepted_at is null and revoked_at is null and not exists ( select from roles cross join unnest(roles.permissions) as needed where roles.name = any(invitations.roles) and needed <> all($2) ) returning invitations.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
 deallocate contract;
 
+-- revoke key
+prepare contract (int8, int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as ( update api_keys set revoked_at = now() where id = $1 and user_id = $2 and revoked_at is null and expires_at > now() returning api_keys.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $3, $4, $5, change.entity_id, $6, $7, $8, $9, $10 from change where check_author($3, $10, $11) ) select change.* from change;
+deallocate contract;
+
+-- rotate key
+prepare contract (int8, int8, bytea, int4, int4, uuid, int8, text, text, jsonb, inet, text, text, uuid, _text) as with seen as materialized ( select id, secret_hash from api_keys where id = $1 and user_id = $2 ), change as ( update api_keys set secret_hash = $3, previous_hash = api_keys.secret_hash, previous_until = now() + make_interval(hours => $4), rotated_at = now(), expires_at = case when $5::integer is null then api_keys.expires_at else now() + make_interval(days => $5) end from seen where api_keys.id = seen.id and api_keys.secret_hash = seen.secret_hash and api_keys.revoked_at is null and api_keys.expires_at > now() returning api_keys.id, api_keys.name, api_keys.scopes, api_keys.created_at, api_keys.expires_at, api_keys.last_used_at, api_keys.rotated_at, api_keys.previous_until, api_keys.id as entity_id, $6::uuid as salt ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $7, $8, $9, change.entity_id, $10, $11, $12, $13, $14 from change where check_author($7, $14, $15) ) select change.* from change;
+deallocate contract;
+
 -- rotate session
 prepare contract (uuid, bytea, bytea, int4, int8, text, text, jsonb, inet, text, text, uuid) as with change as ( update sessions set refresh_hash = $3, refresh_counter = refresh_counter + 1, refreshed_at = now() from users where sessions.id = $1 and sessions.refresh_hash = $2 and sessions.ended_at is null and sessions.expires_at > now() and sessions.refreshed_at > now() - make_interval(days => $4) and users.id = sessions.user_id and users.is_active and users.deleted_at is null returning users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, sessions.methods, coalesce(sessions.authenticated_at, sessions.created_at) as authenticated_at, sessions.refreshed_at as issued_at, users.id as entity_id ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select change.entity_id, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change ) select change.* from change;
 deallocate contract;
@@ -631,6 +663,10 @@ deallocate contract;
 
 -- take mails
 prepare contract (int8, float8, int4) as update mails set attempts = attempts + 1, due_at = now() + make_interval(secs => $2) where id = any (array( select id from mails where due_at <= now() order by due_at limit $1 for update skip locked )) returning id, attempts, created_at, created_at < now() - make_interval(hours => $3) as is_last, sealed;
+deallocate contract;
+
+-- touch key
+prepare contract (int8, bytea) as update api_keys set last_used_at = now() where api_keys.id = $1 and (api_keys.secret_hash = $2 or (api_keys.previous_hash = $2 and api_keys.previous_until > now())) and api_keys.revoked_at is null and api_keys.expires_at > now() and (api_keys.last_used_at is null or api_keys.last_used_at < now() - interval '1 hour');
 deallocate contract;
 
 -- verify address

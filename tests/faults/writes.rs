@@ -21,7 +21,7 @@ mod scene;
 use scene::{email_change, invitation, mailed, move_in, newest_session};
 
 /// Every operation that writes.
-pub(crate) const ALL: [Write; 39] = [
+pub(crate) const ALL: [Write; 42] = [
     Write::Create,
     Write::Change,
     Write::Remove,
@@ -61,6 +61,9 @@ pub(crate) const ALL: [Write; 39] = [
     Write::RemovePasskey,
     Write::AskLink,
     Write::ConfirmLink,
+    Write::MakeKey,
+    Write::RotateKey,
+    Write::RevokeKey,
 ];
 
 /// An operation that writes.
@@ -105,6 +108,9 @@ pub(crate) enum Write {
     RemovePasskey,
     AskLink,
     ConfirmLink,
+    MakeKey,
+    RotateKey,
+    RevokeKey,
 }
 
 /// A request that was never sent, about a user whom nobody else knows.
@@ -159,6 +165,9 @@ impl Write {
                 | Self::Refresh
                 | Self::SignOut
                 | Self::EndAll
+                | Self::MakeKey
+                | Self::RotateKey
+                | Self::RevokeKey
         )
     }
 
@@ -213,6 +222,7 @@ impl Write {
                 let is_half = self == Self::Challenge;
                 factors::challenge(is_half.then_some(&sign_in), at).await
             }
+            Self::RotateKey | Self::RevokeKey => scene::api_key(client, user).await,
             _ => String::new(),
         };
         let own = session["accessToken"].as_str().unwrap_or_default();

@@ -23,6 +23,7 @@ async fn call(caller: &Caller, method: &Method, path: &str) -> u16 {
         .replace("{user_id}", "4")
         .replace("{invitation_id}", "1")
         .replace("{passkey_id}", &Uuid::max().to_string())
+        .replace("{key_id}", "1")
         .replace("{session_id}", &Person::Member.session().to_string());
     match *method {
         Method::GET | Method::DELETE => caller.request_without_body(method, &path).await.status(),
@@ -35,12 +36,14 @@ async fn call(caller: &Caller, method: &Method, path: &str) -> u16 {
 async fn row(method: &Method, path: &str) -> Vec<u16> {
     let settings = &[("CRON_SECRET", CRON_SECRET)];
     let mut t = TestApp::with(settings).await;
+    crate::api_keys::sign_in_anew(&t).await;
     let mut statuses = vec![call(&t.anonymous(), method, path).await];
     for person in Person::ALL {
         let status = call(&t.caller(person), method, path).await;
         statuses.push(status);
         if *method == Method::DELETE && status == 204 {
             t = TestApp::with(settings).await;
+            crate::api_keys::sign_in_anew(&t).await;
         }
     }
     statuses

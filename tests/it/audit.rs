@@ -9,6 +9,7 @@ use usher_tests::{Answer, Authenticator, CRON_SECRET, PASSWORD, Person, TestApp}
 
 use crate::{
     accounts::{NEW, newest_token, register},
+    api_keys,
     challenges::{half, meet},
     deletion, email_changes,
     enrolled::{begin, code_of, enrol},
@@ -136,6 +137,15 @@ async fn succeed(t: &TestApp, method: &Method, path: &str) -> Answer {
             let path = passkeys::added(&t.member()).await;
             t.member().delete(&path).await
         }
+        ("POST", "/api/me/api-keys") => api_keys::ask(t, Person::Member, &[]).await,
+        ("DELETE", "/api/me/api-keys/{key_id}") => {
+            let (id, _) = api_keys::made(t, Person::Member, &[]).await;
+            t.member().delete(&format!("/api/me/api-keys/{id}")).await
+        }
+        ("POST", "/api/me/api-keys/{key_id}/rotate") => {
+            let (id, _) = api_keys::made(t, Person::Member, &[]).await;
+            api_keys::rotate(t, &t.member(), id, json!({})).await
+        }
         ("PATCH", "/api/me") => t.member().patch(path, json!({ "name": "Mem" })).await,
         ("POST", "/api/users") => {
             let new = json!({ "name": "Ada", "email": "ada@example.com", "password": "a long enough password" });
@@ -173,6 +183,10 @@ fn payload(method: &Method, path: &str) -> Option<Value> {
         ("POST", "/api/invitations") => {
             Some(json!({ "after": { "name": null, "email": invitations::NEW, "roles": ["user"] } }))
         }
+        ("POST", "/api/me/api-keys") => {
+            Some(json!({ "after": { "name": "deploys", "scopes": [], "days": 90 } }))
+        }
+        ("POST", "/api/me/api-keys/{key_id}/rotate") => Some(json!({ "overlapHours": 24 })),
         ("GET", "/api/me/export") => Some(json!({ "read": "export" })),
         ("DELETE", "/api/me") => Some(json!({ "days": 30 })),
         ("PATCH", "/api/me") => {

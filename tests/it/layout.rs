@@ -107,6 +107,8 @@ fn a_file_of_a_function_only_names_its_route() {
             "users/[user_id]/factors.rs" => "USER_FACTORS".to_owned(),
             "me/passkeys/[passkey_id].rs" => "ME_PASSKEY".to_owned(),
             "me/sessions/[session_id].rs" => "ME_SESSION".to_owned(),
+            "me/api-keys/[key_id].rs" => "ME_API_KEY".to_owned(),
+            "me/api-keys/[key_id]/rotate.rs" => "ME_API_KEY_ROTATE".to_owned(),
             "invitations/[invitation_id].rs" => "INVITATION".to_owned(),
             "invitations/[invitation_id]/resend.rs" => "INVITATION_RESEND".to_owned(),
             other => other

@@ -9,6 +9,8 @@
 mod access;
 mod accounts;
 mod answers;
+mod api_key_attacks;
+mod api_keys;
 mod audit;
 mod audit_logs;
 mod auth;

@@ -12,6 +12,7 @@ use usher_domain::{ConsistencyToken, Entity, Event, Origin, RoleSet, SessionId, 
 
 use crate::{
     Attempt, Connection, Constraint, Error, Result,
+    actor::KeyUse,
     connection::{Parameter, Plan},
     idempotency,
     mails::Mail,
@@ -34,6 +35,8 @@ pub struct Author<'a> {
     /// The roles that the author was checked with, when the change asks for them again.
     checked: Option<&'a RoleSet>,
     mail: Option<&'a Mail>,
+    /// The API key that it was done with.
+    key: Option<KeyUse>,
 }
 
 /// The row of a change, made now or by an earlier attempt at the same request.
@@ -60,6 +63,7 @@ impl<'a> Author<'a> {
             attempt: None,
             checked: None,
             mail: None,
+            key: None,
         }
     }
 
@@ -72,6 +76,20 @@ impl<'a> Author<'a> {
             attempt: None,
             checked: None,
             mail: None,
+            key: None,
+        }
+    }
+
+    /// Returns the author of what a machine did with an API key of a user.
+    pub(crate) fn key(owner: UserId, key: KeyUse, origin: &'a Origin) -> Self {
+        Self {
+            who: Who::User(owner),
+            session: None,
+            origin,
+            attempt: None,
+            checked: None,
+            mail: None,
+            key: Some(key),
         }
     }
 
@@ -84,10 +102,11 @@ impl<'a> Author<'a> {
             attempt: None,
             checked: None,
             mail: None,
+            key: None,
         }
     }
 
-    /// Makes the change refuse an author whose session ended, or whose roles changed, since they were checked.
+    /// Makes the change refuse an author whose session or key ended, or whose roles changed, since they were checked.
     #[must_use]
     pub(crate) fn checked_with(self, roles: &'a RoleSet) -> Self {
         Self {
@@ -113,7 +132,7 @@ impl<'a> Author<'a> {
 }
 
 /// The tables that are written without an entry.
-const UNAUDITED: [&str; 11] = [
+const UNAUDITED: [&str; 12] = [
     "mails",
     "one_time_secrets",
     "email_changes",
@@ -123,6 +142,8 @@ const UNAUDITED: [&str; 11] = [
     "totp_factors",
     "passkey_ceremonies",
     "passkey_handles",
+    // When a key was last used, which every request would write an entry for.
+    "api_keys",
     "request_rates",
     "credential_tries",
 ];
@@ -214,6 +235,8 @@ impl Connection {
         let keys = author.attempt.map(Attempt::keys);
         let request = author.attempt.and_then(Attempt::request);
         let checked = author.checked.map(RoleSet::names);
+        let key = author.key.map(|key| key.id.get());
+        let hash = author.key.as_ref().map(|key| key.hash.as_slice());
         let mut parameters: Vec<_> = parameters
             .iter()
             .cloned()
@@ -230,6 +253,13 @@ impl Connection {
         if checked.is_some() {
             parameters.push((&checked, Type::TEXT_ARRAY));
             more.checked = Some(parameters.len());
+            if key.is_some() {
+                parameters.extend([
+                    (&key as &(dyn ToSql + Sync), Type::INT8),
+                    (&hash, Type::BYTEA),
+                ]);
+                more.key = Some(parameters.len());
+            }
         }
         let sealed = author.mail.map(Mail::sealed).unwrap_or_default();
         if !sealed.is_empty() {
@@ -260,8 +290,8 @@ impl Connection {
     ///
     /// Taking a mail, putting it off and removing it say nothing that the entry of its change does not; nor does a try at a
     /// code, or the end of a secret. A request is counted before anybody knows what it is, and what it turns out to be has its
-    /// own entry, a refusal too: an entry for each count would let a flood fill the log. Of a factor in force this counts tries
-    /// alone. A challenge changes nothing until it is answered, and that has its entry.
+    /// own entry, a refusal too: an entry for each count would let a flood fill the log. So would one for each use of an API key. Of a
+    /// factor in force this counts tries alone. A challenge changes nothing until it is answered, and that has its entry.
     pub(crate) async fn settle(
         &self,
         context: &'static str,

@@ -18,7 +18,9 @@ pub enum Constraint {
     PasskeyTaken,
     /// The last passkey of a user without a password stays.
     LastPasskey,
-    /// The session of the author is over by now.
+    /// A user has as many API keys as there may be.
+    TooManyApiKeys,
+    /// The session or the key of the author is over by now.
     AuthorSignedOut,
     /// The author has other roles by now.
     AuthorChanged,
@@ -37,6 +39,7 @@ impl Constraint {
             "passkeys_at_most_check" => Some(Self::TooManyPasskeys),
             "passkeys_credential_id_key" => Some(Self::PasskeyTaken),
             "passkeys_keep_one_check" => Some(Self::LastPasskey),
+            "api_keys_count_check" => Some(Self::TooManyApiKeys),
             "author_session_check" => Some(Self::AuthorSignedOut),
             "author_roles_check" => Some(Self::AuthorChanged),
             "idempotency_keys_pkey" => Some(Self::KeyUsed),

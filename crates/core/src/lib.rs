@@ -7,6 +7,8 @@
 //! - [`passwords`], [`tokens`] and [`refresh`] make and check credentials.
 
 pub mod accounts;
+pub mod actor;
+pub mod api_keys;
 pub mod audit_logs;
 mod audited;
 mod bytes;

@@ -22,7 +22,7 @@ pub(crate) const USER_COLUMNS: &str = "
   users.updated_at";
 
 /// The columns that changes return, as they are read out of what was stored of one: those of a user, an
-/// invitation and a session.
+/// invitation, a session and an API key.
 pub(crate) const OUTCOME_COLUMNS: &str = "
           id bigint,
           name text,
@@ -43,7 +43,11 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           nonce uuid,
           passkey_id uuid,
           is_synced boolean,
-          last_used_at timestamptz";
+          last_used_at timestamptz,
+          scopes text[],
+          rotated_at timestamptz,
+          previous_until timestamptz,
+          salt uuid";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

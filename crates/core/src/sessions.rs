@@ -4,13 +4,12 @@
 
 use time::{Duration, OffsetDateTime};
 use tokio_postgres::{Row, types::Type};
-use usher_domain::{
-    Action, Entity, Event, Factors, Methods, Origin, Permissions, Proof, SessionId, User, UserId,
-};
+use usher_domain::{Action, Entity, Event, Methods, Origin, Proof, SessionId, User, UserId};
 use uuid::Uuid;
 
 use crate::{
     Attempt, Author, Connection, Constraint, Error, Result,
+    actor::{By, Live},
     audited::Changed,
     connection::Parameter,
     passwords::PasswordHash,
@@ -26,6 +25,7 @@ mod ending;
 mod live;
 mod rotation;
 
+pub use crate::actor::Actor;
 pub use begun::repeated;
 pub(crate) use begun::{Begin, begin};
 pub use ending::{end, end_by_token};
@@ -36,30 +36,6 @@ pub use rotation::{Rotation, rotate};
 pub const LIFETIME_DAYS: i32 = 30;
 /// How long a session lasts without a refresh, in days (ASVS 5.0.0, 7.3.1).
 pub const IDLE_DAYS: i32 = 14;
-
-/// Somebody whose session is alive, with what they may do now.
-#[derive(Clone, Debug)]
-pub struct Actor {
-    /// The user.
-    pub user: User,
-    /// What the roles of the user allow.
-    pub permissions: Permissions,
-    /// The session.
-    pub session: SessionId,
-    /// By what and when they last proved who they are.
-    pub proof: Proof,
-    /// How long ago that was.
-    pub proof_age: Duration,
-    /// The second factors of the account.
-    pub factors: Factors,
-}
-
-impl Actor {
-    /// Returns the actor as the author of a change, which is refused unless they may still make it.
-    pub fn author<'a>(&'a self, origin: &'a Origin) -> Author<'a> {
-        Author::user(self.user.id, self.session, origin).checked_with(&self.user.roles)
-    }
-}
 
 /// A session with the token that prolongs it.
 pub struct Session {
@@ -161,10 +137,12 @@ pub async fn authorise(connection: &Connection, token: Presented) -> Result<Opti
         Ok(Actor {
             user: row::user(&row)?,
             permissions: row::permissions(&row)?,
-            session: principal.session,
-            proof: row::proof(&row)?,
-            proof_age: row::age(&row)?,
             factors: row::factors(&row)?,
+            by: By::Session(Live {
+                id: principal.session,
+                proof: row::proof(&row)?,
+                proof_age: row::age(&row)?,
+            }),
         })
     })
     .transpose()

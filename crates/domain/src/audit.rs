@@ -96,6 +96,12 @@ names! {
         PasskeyRemove = "PASSKEY_REMOVE",
         /// A passkey that somebody wanted to add was refused.
         PasskeyRefused = "PASSKEY_REFUSED",
+        /// Somebody made an API key.
+        ApiKeyCreate = "API_KEY_CREATE",
+        /// An API key got another secret.
+        ApiKeyRotate = "API_KEY_ROTATE",
+        /// An API key was taken back.
+        ApiKeyRevoke = "API_KEY_REVOKE",
         /// A link or a code was refused.
         SecretRefused = "SECRET_REFUSED",
         /// A limit refused somebody who tried too often; written once in an hour.
@@ -126,6 +132,8 @@ names! {
         User = "User",
         /// An invitation.
         Invitation = "Invitation",
+        /// An API key.
+        ApiKey = "ApiKey",
         /// The audit log as a whole.
         AuditLog = "AuditLog",
         /// The database as a whole.

@@ -51,6 +51,10 @@ numeric_id!(
     InvitationId
 );
 numeric_id!(
+    /// Names an API key. It is no secret: the key has one beside it.
+    ApiKeyId
+);
+numeric_id!(
     /// Names an entry of the audit log.
     EventId
 );

@@ -3,6 +3,7 @@
 //! Nothing here is asynchronous or knows of SQL, HTTP or the environment. Every value is checked when it is parsed,
 //! so that a value which exists is valid: the fields are private, `parse` is the only way in.
 
+mod api_key;
 mod audit;
 mod avatar_url;
 mod clock;
@@ -26,13 +27,14 @@ mod sign_up;
 mod text;
 mod user;
 
+pub use api_key::{ApiKey, KeyDays, KeyName, NewApiKey, Overlap};
 pub use audit::{Action, AuditFilter, AuditLog, Diff, Entity, Event, Word};
 pub use avatar_url::AvatarUrl;
 pub use clock::Clock;
 pub use consistency::ConsistencyToken;
 pub use email::Email;
 pub use factor::{Factor, Factors};
-pub use ids::{EventId, InvitationId, PasskeyId, SessionId, UserId};
+pub use ids::{ApiKeyId, EventId, InvitationId, PasskeyId, SessionId, UserId};
 pub use invalid::Invalid;
 pub use invitation::{Invitation, InvitationState, NewInvitation};
 pub use mail::{Language, Message, Template};

@@ -46,11 +46,13 @@ pub enum Template {
     PasskeyRemoved,
     /// Sign in with a link or a code.
     SignIn,
+    /// An API key was made for the account.
+    ApiKeyCreated,
 }
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -70,6 +72,7 @@ impl Template {
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
         Self::SignIn,
+        Self::ApiKeyCreated,
     ];
 
     /// Returns the name that its files begin with.
@@ -94,6 +97,7 @@ impl Template {
             Self::PasskeyAdded => "passkey-added",
             Self::PasskeyRemoved => "passkey-removed",
             Self::SignIn => "sign-in",
+            Self::ApiKeyCreated => "api-key-created",
         }
     }
 
@@ -105,6 +109,7 @@ impl Template {
             Self::ConfirmEmailChange => &["link", "cancel", "address"],
             Self::EmailChanged => &["old", "address"],
             Self::AccountDeletion => &["link", "days"],
+            Self::ApiKeyCreated => &["name", "scopes", "days"],
             Self::AccountExists
             | Self::PasswordChanged
             | Self::OwnPasswordChanged

@@ -96,6 +96,18 @@ impl Permissions {
     pub fn cover(&self, other: &Self) -> bool {
         self.0.is_superset(&other.0)
     }
+
+    /// Returns those that both hold.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).copied().collect())
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<T: IntoIterator<Item = Permission>>(permissions: T) -> Self {
+        Self(permissions.into_iter().collect())
+    }
 }
 
 impl<'a> FromIterator<&'a str> for Permissions {

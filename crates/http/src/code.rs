@@ -85,6 +85,9 @@ codes! {
     Forbidden = FORBIDDEN, "forbidden",
         "The account may not do this.",
         "Ask an administrator for a role with the permission named in `detail`.";
+    SessionRequired = FORBIDDEN, "session-required",
+        "An API key does not open this.",
+        "Sign in at /api/auth/login, and send the access token of that session.";
     AccountInactive = FORBIDDEN, "account-inactive",
         "The account may not sign in.",
         "Ask an administrator to activate it.";
@@ -130,6 +133,9 @@ codes! {
     PasskeyNotFound = NOT_FOUND, "passkey-not-found",
         "There is no such passkey of yours.",
         "/api/me/passkeys lists those that there are.";
+    ApiKeyNotFound = NOT_FOUND, "api-key-not-found",
+        "There is no such API key of yours, or it is over.",
+        "/api/me/api-keys lists those that are good.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed",
         "The path does not know this method.",
         "Use one of the methods in the header `Allow`.";
@@ -145,6 +151,12 @@ codes! {
     ShortPassword = CONFLICT, "short-password",
         "The password is too short to stand alone.",
         "Choose one of 15 characters at least, at /api/auth/password; then remove the second factor.";
+    TooManyApiKeys = CONFLICT, "too-many-api-keys",
+        "You have 50 API keys, which is the most.",
+        "Revoke one that is not used any more; /api/me/api-keys lists them.";
+    ApiKeyRotated = CONFLICT, "api-key-rotated",
+        "The API key got another secret at the same time.",
+        "Use the secret of that request, or send this one again for yet another one.";
     LastAdmin = CONFLICT, "last-admin",
         "The last active admin must stay one.",
         "Make somebody else an active admin first.";

@@ -36,6 +36,8 @@ pub(crate) struct AnswerDocs {
 #[derive(Default)]
 pub(crate) struct Docs {
     pub(crate) access: Access,
+    /// Whether an API key opens it, too.
+    pub(crate) takes_keys: bool,
     /// The security scheme that may be used although nothing asks for it.
     pub(crate) optional_scheme: Option<&'static str>,
     pub(crate) parameters: Vec<Value>,

@@ -1,6 +1,7 @@
 //! The endpoints, one module per aggregate. What a request may be is in the signatures; what it does is in `core`.
 
 pub(crate) mod accounts;
+pub(crate) mod api_keys;
 pub(crate) mod audit_logs;
 pub(crate) mod auth;
 pub(crate) mod challenge;

@@ -3,6 +3,7 @@
 //! A form is declared once by `form!`. The declaration is the type that handlers get, the parser that names every
 //! bad field, and the schema in the API description.
 
+mod api_key;
 mod body;
 mod cursor;
 mod form;
@@ -17,7 +18,7 @@ mod value;
 pub(crate) use body::OptionalBody;
 pub(crate) use cursor::open_cursor;
 pub(crate) use form::{Form, Member, Source, form};
-pub(crate) use path::{InvitationPath, PasskeyPath, SessionPath, user_id};
+pub(crate) use path::{ApiKeyPath, InvitationPath, PasskeyPath, SessionPath, user_id};
 pub use precondition::IfMatch;
 pub(crate) use query::{Nothing, Query};
 pub(crate) use repeatable::{Key, Repeatable, has_key};

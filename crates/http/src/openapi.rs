@@ -42,6 +42,7 @@ pub fn document() -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "accessToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "apiKey": { "type": "http", "scheme": "bearer", "bearerFormat": "usher_ak_…", "description": "An API key of /api/me/api-keys" },
                 "cronSecret": { "type": "http", "scheme": "bearer", "description": "`CRON_SECRET`" },
                 "healthToken": { "type": "http", "scheme": "bearer", "description": "`USHER_HEALTH_TOKEN`" },
             },
@@ -94,6 +95,9 @@ fn security(operation: &Operation) -> Value {
         (Access::Anyone, None) => json!([]),
         (Access::Anyone, Some(scheme)) => json!([{ scheme: [] }, {}]),
         (Access::Scheduler, _) => json!([{ "cronSecret": [] }]),
+        (Access::SignedIn | Access::May(_), _) if operation.takes_keys() => {
+            json!([{ "accessToken": [] }, { "apiKey": [] }])
+        }
         (Access::SignedIn | Access::May(_), _) => json!([{ "accessToken": [] }]),
     }
 }

@@ -46,6 +46,11 @@ impl Operation {
         self.docs.access
     }
 
+    /// Tells whether an API key opens it, too.
+    pub fn takes_keys(&self) -> bool {
+        self.docs.takes_keys
+    }
+
     /// Returns the permission needed, if one is.
     pub fn permission(&self) -> Option<Permission> {
         match self.docs.access {

@@ -233,6 +233,7 @@ impl From<CoreError> for Problem {
             CoreError::Conflict(Constraint::TooManyPasskeys) => Self::from(Code::TooManyPasskeys),
             CoreError::Conflict(Constraint::PasskeyTaken) => Self::from(Code::PasskeyTaken),
             CoreError::Conflict(Constraint::LastPasskey) => Self::from(Code::LastPasskey),
+            CoreError::Conflict(Constraint::TooManyApiKeys) => Self::from(Code::TooManyApiKeys),
             CoreError::Conflict(Constraint::LastAdmin) => Self::from(Code::LastAdmin),
             CoreError::Conflict(Constraint::AuthorSignedOut) => Self::from(Code::Unauthenticated),
             CoreError::Conflict(Constraint::AuthorChanged) => Self::from(Code::Forbidden).with_detail(

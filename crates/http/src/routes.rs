@@ -40,6 +40,9 @@ pub const ALL: &[Endpoint] = &[
     ME_PASSKEY,
     ME_SESSIONS,
     ME_SESSION,
+    ME_API_KEYS,
+    ME_API_KEY,
+    ME_API_KEY_ROTATE,
     USERS,
     USER,
     USER_ROLES,
@@ -157,6 +160,13 @@ endpoint!(
     ME_SESSION,
     "/api/me/sessions/{session_id}",
     sessions::own_one
+);
+endpoint!(ME_API_KEYS, "/api/me/api-keys", api_keys::collection);
+endpoint!(ME_API_KEY, "/api/me/api-keys/{key_id}", api_keys::single);
+endpoint!(
+    ME_API_KEY_ROTATE,
+    "/api/me/api-keys/{key_id}/rotate",
+    api_keys::rotation
 );
 endpoint!(USERS, "/api/users", users::collection);
 endpoint!(USER, "/api/users/{user_id}", users::single);

@@ -73,6 +73,10 @@ pub(crate) fn signed_in(path: &'static str) -> (Ask, u16) {
         "/api/users/{user_id}/factors" => (Ask::Delete("/api/users/4/factors"), 404),
         "/api/me/passkeys/options" => (Ask::Post(path, json!({})), 200),
         "/api/me/passkeys/{passkey_id}" => (Ask::Delete(PASSKEY), 404),
+        "/api/me/api-keys/{key_id}" => (Ask::Delete("/api/me/api-keys/999"), 404),
+        "/api/me/api-keys/{key_id}/rotate" => {
+            (Ask::Post("/api/me/api-keys/999/rotate", json!({})), 404)
+        }
         path => (Ask::Get(path.replace("{user_id}", "4")), 200),
     }
 }

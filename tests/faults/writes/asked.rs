@@ -89,12 +89,12 @@ impl Write {
                 let form = json!({ "token": token, "name": id, "password": PASSWORD });
                 Ask::post("/api/auth/invitation", form)
             }
-            _ => self.ask_of_factors(scene),
+            _ => self.ask_of_factors(scene, id),
         }
     }
 
     /// The same for second factors, passkeys and links.
-    fn ask_of_factors(self, scene: &Scene) -> Ask {
+    fn ask_of_factors(self, scene: &Scene, id: &str) -> Ask {
         let own = scene.session["accessToken"].as_str().unwrap_or_default();
         let (email, token) = (&scene.email, &scene.token);
         match self {
@@ -124,6 +124,21 @@ impl Write {
                 let form = json!({ "token": token, "requestToken": token });
                 Ask::post("/api/auth/link/confirm", form)
             }
+            _ => self.ask_of_keys(scene, id),
+        }
+    }
+
+    /// The same for API keys.
+    fn ask_of_keys(self, scene: &Scene, id: &str) -> Ask {
+        let own = scene.session["accessToken"].as_str().unwrap_or_default();
+        let path = format!("/api/me/api-keys/{}", scene.token);
+        match self {
+            Self::MakeKey => {
+                let form = json!({ "name": id, "scopes": [] });
+                Ask::post("/api/me/api-keys", form).with_token(own)
+            }
+            Self::RotateKey => Ask::post(&format!("{path}/rotate"), json!({})).with_token(own),
+            Self::RevokeKey => Ask::delete(&path).with_token(own),
             other => panic!("say how {other:?} is asked for"),
         }
     }

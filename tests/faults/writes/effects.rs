@@ -60,6 +60,7 @@ pub(super) fn of(write: Write) -> &'static str {
 /// The same for another address and the end of an account.
 fn of_the_rest(write: Write) -> &'static str {
     match write {
+        Write::MakeKey | Write::RotateKey | Write::RevokeKey => of_key(write),
         Write::AskEmail => "select count(*) from email_changes where old_email = $1",
         Write::ConfirmEmail => {
             "select count(*) from email_changes where old_email = $1 and new_confirmed_at is not null"
@@ -74,5 +75,18 @@ fn of_the_rest(write: Write) -> &'static str {
             "select count(*) from account_deletions join users on users.id = user_id where email = $1 and is_active and ended_at is not null"
         }
         other => panic!("say what shows that {other:?} was done"),
+    }
+}
+
+/// The same for an API key.
+fn of_key(write: Write) -> &'static str {
+    match write {
+        Write::RotateKey => {
+            "select count(*) from api_keys join users on users.id = user_id where email = $1 and previous_hash = sha256(convert_to($1, 'UTF8'))"
+        }
+        Write::RevokeKey => {
+            "select count(*) from api_keys join users on users.id = user_id where email = $1 and revoked_at is not null"
+        }
+        _ => "select count(*) from api_keys join users on users.id = user_id where email = $1",
     }
 }

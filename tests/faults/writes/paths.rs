@@ -46,13 +46,16 @@ impl Write {
             Self::RemovePasskey => ("DELETE", "/api/me/passkeys/{passkey_id}"),
             Self::AskLink => ("POST", "/api/auth/link"),
             Self::ConfirmLink => ("POST", "/api/auth/link/confirm"),
+            Self::MakeKey => ("POST", "/api/me/api-keys"),
+            Self::RotateKey => ("POST", "/api/me/api-keys/{key_id}/rotate"),
+            Self::RevokeKey => ("DELETE", "/api/me/api-keys/{key_id}"),
         }
     }
 
     /// Returns the status of success.
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::Create | Self::Invite | Self::AddPasskey => 201,
+            Self::Create | Self::Invite | Self::AddPasskey | Self::MakeKey => 201,
             Self::Register | Self::Resend | Self::Forget | Self::AskEmail | Self::AskLink => 202,
             Self::Change
             | Self::Grant
@@ -67,7 +70,8 @@ impl Write {
             | Self::Challenge
             | Self::BeginFactor
             | Self::ConfirmFactor
-            | Self::RenewCodes => 200,
+            | Self::RenewCodes
+            | Self::RotateKey => 200,
             _ => 204,
         }
     }

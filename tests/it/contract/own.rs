@@ -6,7 +6,7 @@ use usher_tests::{PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{NEW, newest_token, register},
-    deletion, email_changes, invitations, mail_sign_in,
+    api_keys, deletion, email_changes, invitations, mail_sign_in,
 };
 
 /// Registers, verifies and resets, with what fails on the way, and lets mails be sent, put off and given up.
@@ -36,6 +36,7 @@ pub(super) async fn recover(t: &TestApp) {
     leave_and_return(t).await;
     have_guests(t).await;
     enter_by_mail(t).await;
+    have_machines(t).await;
     t.scheduler().get("/api/cron/mails").await.expect(200);
     for age in ["0 hours", "25 hours"] {
         // What was sealed with another secret cannot be sent.
@@ -114,4 +115,29 @@ async fn enter_by_mail(t: &TestApp) {
             .await
             .expect(202);
     }
+}
+
+/// Lets a machine act, with what is refused, and gives its key another secret.
+async fn have_machines(t: &TestApp) {
+    let (id, token) = api_keys::made(t, Person::Admin, &["users:read", "users:update"]).await;
+    let machine = t.anonymous().with_token(&token);
+    machine.get("/api/users/4").await.expect(200);
+    let name = json!({ "name": "Mem" });
+    machine
+        .patch("/api/users/4", name.clone())
+        .await
+        .expect(200);
+    let machine = machine.with_header("idempotency-key", "a-key-of-a-machine");
+    machine.patch("/api/users/4", name).await.expect(200);
+    let admin = t.admin();
+    api_keys::rotate(t, &admin, id, json!({})).await.expect(200);
+    api_keys::rotate(t, &admin, 999, json!({}))
+        .await
+        .problem(404);
+    admin.get(api_keys::PATH).await.expect(200);
+    let path = format!("{}/{id}", api_keys::PATH);
+    admin.delete(&path).await.expect(204);
+    let keyed = admin.with_header("idempotency-key", "a-key-of-an-owner");
+    let form = json!({ "name": "x", "scopes": [] });
+    keyed.post(api_keys::PATH, form).await.expect(201);
 }

@@ -9,6 +9,8 @@ pub(super) struct Tail {
     pub(super) request: Option<usize>,
     /// The roles that the author was checked with.
     pub(super) checked: Option<usize>,
+    /// The hash of the secret of the API key that the author was checked with; the id of the key comes before it.
+    pub(super) key: Option<usize>,
     /// The first sealed mail, and how many there are.
     pub(super) mail: Option<(usize, usize)>,
     /// Whether the mail is about the user that the change returns.
@@ -38,12 +40,18 @@ pub(super) fn with_entry(change: &str, who: Who, count: usize, more: Tail) -> St
     let mail = more
         .mail
         .map_or_else(String::new, |letters| mail(letters, more));
-    let checked = more.checked.map_or_else(String::new, |checked| {
-        format!(
-            "
-          where check_author({actor}, ${session}, ${checked})"
-        )
-    });
+    let checked = match (more.checked, more.key) {
+        (None, _) => String::new(),
+        (Some(checked), None) => {
+            let check = format!("check_author({actor}, ${session}, ${checked})");
+            format!("\n          where {check}")
+        }
+        (Some(checked), Some(hash)) => {
+            let key = hash - 1;
+            let check = format!("check_api_key_author({actor}, ${key}, ${hash}, ${checked})");
+            format!("\n          where {check}")
+        }
+    };
     format!(
         "with {change},
         entry as (

@@ -65,6 +65,8 @@ bundled! {
     PasskeyRemoved German "passkey-removed.de",
     SignIn English "sign-in.en",
     SignIn German "sign-in.de",
+    ApiKeyCreated English "api-key-created.en",
+    ApiKeyCreated German "api-key-created.de",
 }
 
 /// A mail as it is sent.

@@ -11,7 +11,7 @@ use usher_core::{
 };
 use usher_domain::{Email, PasswordAttempt};
 
-use super::{Access, SignedIn, describe, reads::both, token};
+use super::{Bearer, Caller, SignedIn, describe_session, reads::both, token};
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
@@ -98,16 +98,16 @@ impl FromRequestParts<App> for Challenged {
         let find = |connection: Arc<Connection>| async move {
             accounts::find_password(&connection, user).await
         };
-        let (actor, stored) = both(app, token, find).await?;
+        let (actor, stored) = both(app, Bearer::Session(token), find).await?;
         let (number, session) = (user.get().to_be_bytes(), token.principal.session.get());
         let whose = [number.as_slice(), session.as_bytes()];
         let charge = app.charge().tries(Tries::Password, &whose);
         Ok(Self {
             charge: charge.about_user(actor.user.id),
-            caller: SignedIn {
+            caller: SignedIn::new(Caller {
                 actor,
                 origin: origin::origin(parts),
-            },
+            })?,
             stored: stored?,
         })
     }
@@ -115,7 +115,7 @@ impl FromRequestParts<App> for Challenged {
 
 impl Part for Challenged {
     fn describe(docs: &mut Docs) {
-        describe(docs, Access::SignedIn);
+        describe_session(docs);
         docs.codes
             .extend([Code::WrongPassword, Code::TooManyRequests, Code::Busy]);
     }

@@ -6,13 +6,13 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use usher_core::{
     Connection, Result as CoreResult, replica,
-    sessions::{self, Actor},
+    sessions::Actor,
     tokens::Presented,
     users::{self, Subject},
 };
-use usher_domain::{Grant, Origin, User, UserId};
+use usher_domain::{Grant, Origin, SessionId, User, UserId};
 
-use super::{Access, check, describe, describe_user_id, token};
+use super::{Access, Bearer, check, describe, describe_session, describe_user_id, token};
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Reads<P> {
     app: App,
-    token: Presented,
+    bearer: Bearer,
     /// Where the request comes from.
     pub origin: Origin,
     permission: PhantomData<P>,
@@ -39,7 +39,7 @@ impl<P: Grant> Reads<P> {
     where
         F: Future<Output = CoreResult<T>>,
     {
-        let (actor, data) = both(&self.app, self.token, data).await?;
+        let (actor, data) = both(&self.app, self.bearer, data).await?;
         check::<P>(&actor)?;
         Ok((actor, data?))
     }
@@ -54,13 +54,13 @@ impl<P: Grant> Reads<P> {
     where
         F: Future<Output = CoreResult<T>>,
     {
-        let (database, token) = (&self.app.database, self.token);
+        let (database, bearer) = (&self.app.database, self.bearer);
         let Some(replica) = database.replica() else {
             return self.read(data).await;
         };
         let check = |connection: Arc<Connection>| async move {
             let (actor, standing) = tokio::join!(
-                sessions::authorise(&connection, token),
+                bearer.authorise(&connection),
                 replica::standing(&connection)
             );
             Ok((actor?, standing))
@@ -82,7 +82,7 @@ impl<P: Grant> FromRequestParts<App> for Reads<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         Ok(Self {
-            token: token(parts, app)?,
+            bearer: Bearer::of(parts, app)?,
             app: app.clone(),
             origin: origin::origin(parts),
             permission: PhantomData,
@@ -177,6 +177,11 @@ pub struct Own {
 }
 
 impl Own {
+    /// Returns the session of the request.
+    pub(crate) fn session(&self) -> SessionId {
+        self.token.principal.session
+    }
+
     /// Reads data of the caller, in the round trip that says whether the session is alive.
     pub(crate) async fn read<T, F>(
         &self,
@@ -187,7 +192,7 @@ impl Own {
     {
         let user = self.token.principal.user;
         let data = |connection| data(connection, user);
-        let (actor, data) = both(&self.app, self.token, data).await?;
+        let (actor, data) = both(&self.app, Bearer::Session(self.token), data).await?;
         Ok((actor, data?))
     }
 }
@@ -205,14 +210,14 @@ impl FromRequestParts<App> for Own {
 
 impl Part for Own {
     fn describe(docs: &mut Docs) {
-        describe(docs, Access::SignedIn);
+        describe_session(docs);
     }
 }
 
 /// Asks who the caller is, and for data beside. The data is for the caller's eyes only once the caller is known.
 pub(super) async fn both<T, F>(
     app: &App,
-    token: Presented,
+    bearer: Bearer,
     data: impl Fn(Arc<Connection>) -> F,
 ) -> Result<(Actor, CoreResult<T>), Problem>
 where
@@ -221,7 +226,7 @@ where
     let ask = |connection: Arc<Connection>| {
         let data = data(Arc::clone(&connection));
         async move {
-            match tokio::join!(sessions::authorise(&connection, token), data) {
+            match tokio::join!(bearer.authorise(&connection), data) {
                 // The connection ended between the two.
                 (Ok(_), Err(error)) if error.is_closed() => Err(error),
                 (actor, data) => Ok((actor?, data)),

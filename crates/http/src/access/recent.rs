@@ -4,9 +4,9 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde_json::json;
 use time::Duration;
-use usher_core::sessions::Actor;
+use usher_core::actor::{Actor, By};
 
-use super::{Access, SignedIn, describe};
+use super::{SignedIn, token};
 use crate::{
     App, Code, Problem,
     describe::{Docs, Part},
@@ -17,33 +17,45 @@ pub(crate) const MAX_AGE: Duration = Duration::minutes(10);
 
 /// Somebody who is signed in and proved who they are within the last 10 minutes: by two factors, where the account has a second
 /// one. Whoever did not does so at `/api/auth/reauthenticate`, and then sends the request again.
+///
+/// An API key does not get here: it proves nothing.
 #[derive(Debug)]
-pub struct Recent {
+pub struct Recent<C = SignedIn> {
     /// Who it is.
-    pub caller: SignedIn,
+    pub caller: C,
 }
 
-impl FromRequestParts<App> for Recent {
+impl<C> FromRequestParts<App> for Recent<C>
+where
+    C: FromRequestParts<App, Rejection = Problem> + AsRef<Actor>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = SignedIn::from_request_parts(parts, app).await?;
-        check(&caller.actor)?;
+        // A key is refused before anybody looks it up.
+        token(parts, app)?;
+        let caller = C::from_request_parts(parts, app).await?;
+        check(caller.as_ref())?;
         Ok(Self { caller })
     }
 }
 
-impl Part for Recent {
+impl<C: Part> Part for Recent<C> {
     fn describe(docs: &mut Docs) {
-        describe(docs, Access::SignedIn);
-        docs.codes.insert(Code::ReauthenticationRequired);
+        C::describe(docs);
+        docs.takes_keys = false;
+        docs.codes
+            .extend([Code::SessionRequired, Code::ReauthenticationRequired]);
     }
 }
 
-/// Refuses whoever proved too long ago, or by too little, who they are.
+/// Refuses whoever proved too long ago, or by too little, who they are. A key proves nothing.
 pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
-    let is_enough = actor.factors.are_none() || actor.proof.methods.are_two_factors();
-    if is_enough && actor.proof_age <= MAX_AGE {
+    let By::Session(session) = &actor.by else {
+        return Err(Problem::from(Code::SessionRequired).by(actor));
+    };
+    let is_enough = actor.factors.are_none() || session.proof.methods.are_two_factors();
+    if is_enough && session.proof_age <= MAX_AGE {
         return Ok(());
     }
     let description = if is_enough {

@@ -2,7 +2,9 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{Author, accounts, factors, invitations, limits, maintenance, one_time, passkeys};
+use usher_core::{
+    Author, accounts, api_keys, factors, invitations, limits, maintenance, one_time, passkeys,
+};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -27,7 +29,7 @@ pub(crate) fn maintain() -> Operations {
 pub(crate) fn mails() -> Operations {
     Operations::default()
         .get(
-            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, challenges, changes of addresses, deletions, invitations and counts.",
+            "Sends mails that were not sent after their answers, and removes what is over: one-time secrets, challenges, changes of addresses, deletions, invitations, API keys and counts.",
             send,
         )
         .fails_with(&[Code::DatabaseUnavailable, Code::SchemaOutdated])
@@ -131,6 +133,7 @@ async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<Mail
         limits::forget(&connection),
         invitations::forget(&connection),
         passkeys::forget(&connection),
+        api_keys::forget(&connection),
     )?;
     drop(connection);
     let origin = &scheduler.origin;

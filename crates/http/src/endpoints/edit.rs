@@ -13,13 +13,13 @@ use usher_core::{
 };
 use usher_domain::{Action, User};
 
-use crate::{App, Code, Problem, access::SignedIn, input::IfMatch};
+use crate::{App, Code, Problem, access::Caller, input::IfMatch};
 
 const TRIES: usize = 4;
 
 /// Who makes a change, what it is called, and what it may start from.
 pub(super) struct Edit<'a> {
-    pub(super) caller: &'a SignedIn,
+    pub(super) caller: &'a Caller,
     pub(super) action: Action,
     pub(super) if_match: &'a IfMatch,
     pub(super) attempt: Option<&'a Attempt>,

@@ -122,7 +122,7 @@ async fn ask(
     )?;
     let change = NewEmailChange {
         user: user.id,
-        session: caller.actor.session,
+        session: caller.session.id,
         checked,
         email: &new_email,
         old: &old,

@@ -16,7 +16,7 @@ use usher_domain::{Action, Email, Factor, Language, Message, Template, User, gra
 
 use crate::{
     App, Code, Operations, Problem,
-    access::{Own, Recent, Target, check_recent},
+    access::{Own, Recent, Target},
     answer::{Done, Shown, Timestamp, view},
     input::{Key, Nothing, Query, Repeatable, form},
     origin::Spoken,
@@ -69,7 +69,7 @@ pub(crate) fn of_user() -> Operations {
             remove_all,
         )
         .audits(Action::FactorRemove)
-        .fails_with(&[Code::FactorNotFound, Code::ReauthenticationRequired])
+        .fails_with(&[Code::FactorNotFound])
 }
 
 view! {
@@ -167,7 +167,7 @@ async fn confirm(
     let caller = &recent.caller;
     let attempt = sent.attempt(&app, &caller.sender());
     let attempt = attempt.as_ref();
-    let (user, session) = (&caller.actor.user, caller.actor.session);
+    let (user, session) = (&caller.actor.user, caller.session.id);
     let connection = app.database.connection().await?;
     let tried = factors::count_try(&connection, user.id, Stage::Begun, attempt).await?;
     let good = match &tried {
@@ -233,7 +233,7 @@ async fn remove(
 ) -> Result<Done, Problem> {
     let caller = &recent.caller;
     let attempt = key.attempt(&app, &caller.sender());
-    let (user, session) = (&caller.actor.user, caller.actor.session);
+    let (user, session) = (&caller.actor.user, caller.session.id);
     let mail = notice(&app, user, Template::SecondFactorRemoved, language)?;
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
@@ -249,12 +249,11 @@ async fn remove(
 /// DELETE /`api/users/{user_id}/factors`, users:update with a recent proof, `FACTOR_REMOVE`.
 async fn remove_all(
     State(app): State<App>,
-    target: Target<UsersUpdate>,
+    Recent { caller: target }: Recent<Target<UsersUpdate>>,
     Spoken(language): Spoken,
     _: Query<Nothing>,
     key: Key,
 ) -> Result<Done, Problem> {
-    check_recent(&target.caller.actor)?;
     let user = target.user.as_ref().ok_or(Code::UserNotFound)?;
     let attempt = key.attempt(&app, &target.caller.sender());
     let mail = notice(&app, user, Template::SecondFactorsReset, language)?;

@@ -1,7 +1,7 @@
 //! `/api/me`: the own account.
 
 use axum::extract::State;
-use usher_domain::{Action, AvatarUrl, Name, Permission, User};
+use usher_domain::{Action, ApiKeyId, AvatarUrl, Name, Permission, User};
 
 use super::{
     deletion,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     App, Code, Operations, Problem,
-    access::SignedIn,
+    access::{Caller, SignedIn},
     answer::{Shown, Timestamp, view},
     input::{Fields, IfMatch, Nothing, Nullable, Query, Repeatable, form},
 };
@@ -47,8 +47,10 @@ view! {
         permissions: Vec<&'static str>,
         /// Where a picture is found.
         avatar_url: Option<String>,
-        /// The session of the request.
-        session_id: String,
+        /// The session of the request; null for an API key.
+        session_id: Option<String>,
+        /// The API key of the request; null in a session.
+        api_key_id: Option<i64>,
         /// Grows by one with every change.
         version: i64,
         /// When the account was created.
@@ -76,8 +78,8 @@ form! {
     }
 }
 
-/// GET /api/me, signed in.
-async fn show(caller: SignedIn, Query(query): Query<ShowQuery>) -> Result<Shown<MeView>, Problem> {
+/// GET /api/me, signed in or with an API key.
+async fn show(caller: Caller, Query(query): Query<ShowQuery>) -> Result<Shown<MeView>, Problem> {
     let version = caller.actor.user.version;
     Ok(Shown::new(view_of(&caller))
         .with_version(version)
@@ -109,7 +111,7 @@ async fn change(
     Ok(shown(&user))
 }
 
-fn view_of(caller: &SignedIn) -> MeView {
+fn view_of(caller: &Caller) -> MeView {
     let UserView {
         id,
         name,
@@ -127,7 +129,8 @@ fn view_of(caller: &SignedIn) -> MeView {
         .iter()
         .map(Permission::as_str)
         .collect();
-    let session_id = caller.actor.session.to_string();
+    let session_id = caller.actor.session().map(|session| session.to_string());
+    let api_key_id = caller.actor.key().map(ApiKeyId::get);
     MeView {
         id,
         name,
@@ -136,6 +139,7 @@ fn view_of(caller: &SignedIn) -> MeView {
         permissions,
         avatar_url,
         session_id,
+        api_key_id,
         version,
         created_at,
         updated_at,

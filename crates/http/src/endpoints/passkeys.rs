@@ -237,7 +237,7 @@ async fn remove(
     let mail = told(&app, &caller.actor.user, Template::PasskeyRemoved, language)?;
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    let owner = (caller.actor.user.id, caller.actor.session);
+    let owner = (caller.actor.user.id, caller.session.id);
     if passkeys::remove(&connection, author, owner, passkey, &mail).await? {
         Ok(Done)
     } else {

@@ -131,7 +131,7 @@ async fn change(
     let mail = Mail::new(&app.secret, &message)?;
     let new = PasswordChange {
         user: user.id,
-        session: caller.actor.session,
+        session: caller.session.id,
         checked,
         password: &password,
         is_short,

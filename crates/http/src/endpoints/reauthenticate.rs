@@ -83,7 +83,7 @@ async fn prove(
     let proving = Proving {
         principal: Principal {
             user: caller.actor.user.id,
-            session: caller.actor.session,
+            session: caller.session.id,
         },
         checked,
         used: needs_code.then(|| good.as_ref().unwrap_or(&none)),

@@ -77,8 +77,8 @@ async fn list_own(
 ) -> Result<Listed<LiveSessionView>, Problem> {
     let list =
         |connection: Arc<Connection>, user| async move { sessions::list(&connection, user).await };
-    let (actor, rows) = own.read(list).await?;
-    Ok(listed(&app, &uri, rows, actor.session))
+    let (_, rows) = own.read(list).await?;
+    Ok(listed(&app, &uri, rows, Some(own.session())))
 }
 
 /// DELETE /api/me/sessions, signed in, LOGOUT.
@@ -91,7 +91,7 @@ async fn end_others(
     let attempt = key.attempt(&app, &caller.sender());
     let connection = app.database.connection().await?;
     let author = caller.author().once(attempt.as_ref());
-    let (user, current) = (caller.actor.user.id, caller.actor.session);
+    let (user, current) = (caller.actor.user.id, caller.session.id);
     sessions::end_all(&connection, author, user, Some(current)).await?;
     Ok(Done)
 }
@@ -130,7 +130,7 @@ async fn list_of_user(
     };
     let (actor, rows) = named.read(list).await?;
     let rows = rows.ok_or(Code::UserNotFound)?;
-    Ok(listed(&app, &uri, rows, actor.session))
+    Ok(listed(&app, &uri, rows, actor.session()))
 }
 
 /// DELETE /`api/users/{user_id}/sessions`, users:update, LOGOUT.
@@ -152,11 +152,11 @@ fn listed(
     app: &App,
     uri: &Uri,
     rows: Vec<LiveSession>,
-    current: SessionId,
+    current: Option<SessionId>,
 ) -> Listed<LiveSessionView> {
     let view = |session: LiveSession| LiveSessionView {
         id: session.id.to_string(),
-        is_current: session.id == current,
+        is_current: Some(session.id) == current,
         created_at: Timestamp(session.created_at),
         last_seen_at: Timestamp(session.last_seen_at),
         expires_at: Timestamp(session.expires_at),

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::request::Parts;
 use serde_json::json;
-use usher_domain::{Invalid, InvitationId, PasskeyId, SessionId, UserId};
+use usher_domain::{ApiKeyId, Invalid, InvitationId, PasskeyId, SessionId, UserId};
 
 use crate::{
     App, Code, Problem,
@@ -96,6 +96,33 @@ impl Part for PasskeyPath {
             "schema": { "type": "string", "format": "uuid" },
         }));
         docs.codes.insert(Code::PasskeyNotFound);
+    }
+}
+
+/// The API key that the path names. What is no id names none, which is for the handler to tell.
+#[derive(Debug)]
+pub(crate) struct ApiKeyPath(pub(crate) ApiKeyId);
+
+impl FromRequestParts<App> for ApiKeyPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let key = named(parts, "key_id", ApiKeyId::parse).await;
+        // No key has this id.
+        Ok(Self(key.unwrap_or(ApiKeyId::new(0))))
+    }
+}
+
+impl Part for ApiKeyPath {
+    fn describe(docs: &mut Docs) {
+        docs.parameters.push(json!({
+            "name": "key_id",
+            "in": "path",
+            "description": "The id of the API key.",
+            "required": true,
+            "schema": { "type": "integer", "format": "int64", "minimum": 1 },
+        }));
+        docs.codes.insert(Code::ApiKeyNotFound);
     }
 }
 
