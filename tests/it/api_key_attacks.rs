@@ -1,18 +1,12 @@
 //! Ways to get more from an API key than it gives, that do not work.
 
-use std::sync::Arc;
-
 use http::Method;
 use serde_json::json;
-use tokio::task::JoinSet;
 use usher_http::{access::Access, routes};
 use usher_tests::{PASSWORD, Person, TestApp, connect};
 use uuid::Uuid;
 
-use crate::api_keys::{PATH, ask, is_good, made, rotate, sign_in_anew};
-
-/// How many try at once.
-const MANY: usize = 16;
+use crate::api_keys::{PATH, ask, is_good, made, rotate};
 
 #[tokio::test]
 async fn attack_with_a_token_that_is_cut_extended_or_changed() {
@@ -279,74 +273,6 @@ async fn attack_on_what_is_stored_by_the_role_of_the_functions() {
         .await
         .unwrap();
     assert!(!is_good(&t, &token).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_sixteen_rotations_that_wait_for_each_other_one_is_made() {
-    let t = TestApp::start().await;
-    let (id, _) = made(&t, Person::Member, &[]).await;
-    sign_in_anew(&t).await;
-    let owner = connect(t.url()).await;
-    owner
-        .batch_execute("begin; select from api_keys for update")
-        .await
-        .unwrap();
-    let mut tasks = JoinSet::new();
-    for _ in 0..MANY {
-        let (member, path) = (t.member(), format!("{PATH}/{id}/rotate"));
-        tasks.spawn(async move { member.post(&path, json!({})).await });
-    }
-    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while t.count(waits).await < i64::try_from(MANY).unwrap() - 1 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    owner.batch_execute("commit").await.unwrap();
-    let answers = tasks.join_all().await;
-    let made: Vec<_> = answers
-        .iter()
-        .filter(|answer| answer.status() == 200)
-        .collect();
-    let refused = answers
-        .iter()
-        .filter(|answer| answer.status() == 409)
-        .count();
-    assert!((1..=2).contains(&made.len()), "{}", made.len());
-    assert_eq!(made.len() + refused, MANY);
-    let mut good = 0;
-    for answer in &made {
-        let token = answer.body()["token"].as_str().unwrap().to_owned();
-        good += usize::from(is_good(&t, &token).await);
-    }
-    assert_eq!(good, made.len(), "each secret that was shown is good");
-    let entries = t.audit().await;
-    let rotations = entries
-        .iter()
-        .filter(|entry| entry["action"] == "API_KEY_ROTATE");
-    assert_eq!(rotations.count(), made.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_sixteen_who_make_the_last_key_one_does() {
-    let t = TestApp::start().await;
-    sign_in_anew(&t).await;
-    t.execute("insert into api_keys (user_id, name, scopes, secret_hash, expires_at)
-        select 4, 'x', '{}', sha256(number::text::bytea), now() + interval '1 day' from generate_series(1, 49) as number")
-        .await;
-    let start = Arc::new(tokio::sync::Barrier::new(MANY));
-    let mut tasks = JoinSet::new();
-    for _ in 0..MANY {
-        let (start, member) = (Arc::clone(&start), t.member());
-        tasks.spawn(async move {
-            start.wait().await;
-            let form = json!({ "name": "x", "scopes": [] });
-            member.post(PATH, form).await.status()
-        });
-    }
-    let statuses = tasks.join_all().await;
-    let made = statuses.iter().filter(|status| **status == 201).count();
-    let refused = statuses.iter().filter(|status| **status == 409).count();
-    assert_eq!((made, refused), (1, MANY - 1), "{statuses:?}");
-    assert_eq!(t.count("select count(*) from api_keys").await, 50);
 }
 
 #[tokio::test]

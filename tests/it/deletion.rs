@@ -1,15 +1,15 @@
 //! Deleting one's own account: off at once, gone after a while, and back until then by the link of a mail.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 use usher_tests::{Answer, CRON_SECRET, Caller, PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{newest_token, verify},
     email_changes,
+    sixteen::{can_be_lost, rounds, winners},
 };
 
 const MEMBER: &str = "member@example.com";
@@ -336,7 +336,7 @@ async fn what_is_known_of_a_deletion_that_is_over_is_removed_by_the_scheduler() 
 async fn of_sixteen_who_restore_and_remove_at_the_moment_one_gets_there() {
     let t = start().await;
     let person = Person::Member;
-    for round in 0..20 {
+    for round in 0..rounds(20) {
         let token = restore_token(&t).await;
         // Due in the middle of what follows.
         t.execute(
@@ -345,24 +345,20 @@ async fn of_sixteen_who_restore_and_remove_at_the_moment_one_gets_there() {
             alter table account_deletions enable trigger user",
         )
         .await;
-        let start = Arc::new(tokio::sync::Barrier::new(16));
-        let mut tasks = JoinSet::new();
-        for number in 0..16_u64 {
-            let (start, anonymous, scheduler) = (Arc::clone(&start), t.anonymous(), t.scheduler());
-            let form = json!({ "token": token });
-            tasks.spawn(async move {
-                start.wait().await;
-                tokio::time::sleep(std::time::Duration::from_millis(number * 2)).await;
+        let restored = winners(|number| {
+            let (anonymous, scheduler) = (t.anonymous(), t.scheduler());
+            let (form, delay) = (json!({ "token": token }), 2 * number as u64);
+            async move {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
                 if number % 4 == 0 {
                     scheduler.get("/api/cron/maintain").await.expect(200);
                     return false;
                 }
                 let answer = anonymous.post(RESTORE, form).await;
                 answer.status() == 204
-            });
-        }
-        let restored = tasks.join_all().await;
-        let restored = restored.into_iter().filter(|is_back| *is_back).count();
+            }
+        })
+        .await;
         maintain(&t).await;
         let state = member(&t).await;
         let is_back = json!({ "active": true, "gone": false });
@@ -383,4 +379,17 @@ async fn of_sixteen_who_restore_and_remove_at_the_moment_one_gets_there() {
         ))
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_first_and_writes_afterwards_restores_more_than_once() {
+    let t = start().await;
+    restore_token(&t).await;
+    can_be_lost(
+        &t,
+        "alter table account_deletions disable trigger user; update account_deletions set ended_at = null",
+        "select ended_at is null from account_deletions",
+        "update account_deletions set ended_at = now()",
+    )
+    .await;
 }

@@ -1,18 +1,12 @@
 //! Sixteen at once confirm and cancel the same change of address: it is made at most once, and never after it was cancelled.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
-
 use serde_json::json;
-use tokio::task::JoinSet;
-use usher_tests::{PASSWORD, TestApp, connect};
+use usher_tests::{PASSWORD, TestApp};
 
-use crate::email_changes::{Links, links};
+use crate::{
+    email_changes::{Links, links},
+    sixteen::{all_at_once, can_be_lost, rounds},
+};
 
 /// All changes are to one address.
 const LIMITS: (&str, &str) = (
@@ -20,40 +14,9 @@ const LIMITS: (&str, &str) = (
     "mail-recipient=1000000/1,secret-address=1000000/1,everybody=1000000/1,password=100",
 );
 
-/// How many try at once.
-pub(crate) const MANY: usize = 16;
-/// How often; more with `USHER_RACES=1000`.
+/// How often they try, usually.
 const ROUNDS: usize = 20;
 const OLD: &str = "member@example.com";
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "asks for a longer test, configures nothing"
-)]
-pub(crate) fn rounds() -> usize {
-    let wanted = std::env::var("USHER_RACES").ok();
-    wanted
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(ROUNDS)
-}
-
-/// Runs something many times at once, each with its number, and returns what each said.
-pub(crate) async fn all_at_once<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let start = Arc::new(tokio::sync::Barrier::new(MANY));
-    let mut tasks = JoinSet::new();
-    for number in 0..MANY {
-        let (start, attempt) = (Arc::clone(&start), attempt(number));
-        tasks.spawn(async move {
-            start.wait().await;
-            attempt.await
-        });
-    }
-    tasks.join_all().await
-}
 
 /// Sends many confirmations, or what another path takes, and returns which paths were successful.
 async fn race(
@@ -93,7 +56,7 @@ async fn back(t: &TestApp) {
 async fn of_sixteen_who_confirm_at_once_each_side_is_confirmed_once_and_the_change_made_once() {
     const CONFIRM: &str = "/api/auth/email/confirm";
     let t = TestApp::with(&[LIMITS]).await;
-    for round in 0..rounds() {
+    for round in 0..rounds(ROUNDS) {
         let links = links(&t, "new@example.com").await;
         let winners = race(&t, &links, |number| (CONFIRM, number % 2 == 0)).await;
         let new = winners.iter().filter(|(_, is_new)| *is_new).count();
@@ -106,14 +69,14 @@ async fn of_sixteen_who_confirm_at_once_each_side_is_confirmed_once_and_the_chan
     let made = entries
         .iter()
         .filter(|entry| entry["action"] == "EMAIL_CHANGE");
-    assert_eq!(made.count(), rounds());
+    assert_eq!(made.count(), rounds(ROUNDS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_last_confirmation_and_a_cancellation_at_once_one_wins() {
     let t = TestApp::with(&[LIMITS]).await;
     let mut made = 0;
-    for round in 0..rounds() {
+    for round in 0..rounds(ROUNDS) {
         let links = links(&t, "new@example.com").await;
         let form = json!({ "token": links.old });
         t.anonymous()
@@ -144,7 +107,7 @@ async fn of_a_last_confirmation_and_a_cancellation_at_once_one_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmation_beside_another_password_makes_nobody_wait_in_a_circle() {
     let t = TestApp::with(&[LIMITS]).await;
-    for round in 0..rounds() {
+    for round in 0..rounds(ROUNDS) {
         let links = links(&t, "new@example.com").await;
         let confirm = json!({ "token": links.old });
         t.anonymous()
@@ -183,33 +146,11 @@ async fn a_confirmation_beside_another_password_makes_nobody_wait_in_a_circle() 
 async fn who_looks_first_and_writes_afterwards_makes_and_cancels_the_same_change() {
     let t = TestApp::with(&[LIMITS]).await;
     links(&t, "new@example.com").await;
-    let mut clients = Vec::new();
-    for _ in 0..MANY {
-        clients.push(Arc::new(connect(t.url()).await));
-    }
-    let mut most = 0;
-    for _ in 0..rounds() {
-        t.execute("alter table email_changes disable trigger user; update email_changes set ended_at = null")
-            .await;
-        let count = AtomicUsize::new(0);
-        let count = Arc::new(count);
-        all_at_once(|number| {
-            let (client, count) = (Arc::clone(&clients[number]), Arc::clone(&count));
-            async move {
-                let look = "select ended_at is null from email_changes";
-                let is_open: bool = client.query_one(look, &[]).await.unwrap().get(0);
-                if is_open {
-                    let write = "update email_changes set ended_at = now()";
-                    client.execute(write, &[]).await.unwrap();
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        })
-        .await;
-        most = most.max(count.load(Ordering::Relaxed));
-    }
-    assert!(
-        most > 1,
-        "the race cannot be lost, so that winning it says nothing"
-    );
+    can_be_lost(
+        &t,
+        "alter table email_changes disable trigger user; update email_changes set ended_at = null",
+        "select ended_at is null from email_changes",
+        "update email_changes set ended_at = now()",
+    )
+    .await;
 }

@@ -1,19 +1,17 @@
 //! Ways to get more from an invitation than it gives, that do not work.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use http::Method;
 use serde_json::json;
 use usher_tests::{PASSWORD, Person, TestApp, connect};
 
 use crate::{
     accounts::{newest_token, register, verify},
-    email_change_races::{MANY, all_at_once, rounds},
     invitations::{ACCEPT, NEW, PATH, accept, invite, invited},
+    sixteen::{MANY, all_at_once, can_be_lost, rounds, winners},
 };
+
+/// How often sixteen try, usually.
+const ROUNDS: usize = 20;
 
 /// Gives the helper the right to invite, and what else is named.
 async fn let_helper_invite(t: &TestApp, more: &str) {
@@ -232,21 +230,20 @@ async fn attack_on_what_is_stored_by_the_role_of_the_functions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_who_accept_at_once_one_gets_the_account() {
     let t = TestApp::start().await;
-    for round in 0..rounds() {
+    for round in 0..rounds(ROUNDS) {
         let email = format!("ada{round}@example.com");
         let (_, token) = invited(&t, &email, &["user"]).await;
         let hash = "select password from users where id = 4";
         let hash = t.sql(hash, &[]).await.as_str().unwrap().to_owned();
-        let outcomes = all_at_once(|number| {
+        let count = winners(|number| {
             let (app, token, hash) = (t.app.clone(), token.clone(), hash.clone());
             async move { accept_directly(&app, &token, &hash, number).await }
         })
         .await;
-        let winners = outcomes.iter().filter(|is_winner| **is_winner).count();
-        assert_eq!(winners, 1, "round {round}");
+        assert_eq!(count, 1, "round {round}");
     }
     let made = "select count(*) from users where email like 'ada%'";
-    assert_eq!(t.count(made).await, i64::try_from(rounds()).unwrap());
+    assert_eq!(t.count(made).await, i64::try_from(rounds(ROUNDS)).unwrap());
 }
 
 /// Accepts without hashing a password, which would put those who race into a queue.
@@ -273,7 +270,7 @@ async fn accept_directly(app: &usher_http::App, token: &str, hash: &str, number:
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_who_invite_the_same_address_one_does() {
     let t = TestApp::start().await;
-    for round in 0..rounds() {
+    for round in 0..rounds(ROUNDS) {
         let email = format!("ada{round}@example.com");
         let statuses = all_at_once(|_| {
             let (admin, email) = (t.admin(), email.clone());
@@ -294,32 +291,11 @@ async fn of_sixteen_who_invite_the_same_address_one_does() {
 async fn who_looks_first_and_writes_afterwards_accepts_more_than_once() {
     let t = TestApp::start().await;
     invited(&t, NEW, &["user"]).await;
-    let mut clients = Vec::new();
-    for _ in 0..MANY {
-        clients.push(Arc::new(connect(t.url()).await));
-    }
-    let mut most = 0;
-    for _ in 0..rounds() {
-        t.execute("alter table invitations disable trigger user; update invitations set accepted_at = null")
-            .await;
-        let count = Arc::new(AtomicUsize::new(0));
-        all_at_once(|number| {
-            let (client, count) = (Arc::clone(&clients[number]), Arc::clone(&count));
-            async move {
-                let look = "select accepted_at is null from invitations";
-                let is_open: bool = client.query_one(look, &[]).await.unwrap().get(0);
-                if is_open {
-                    let write = "update invitations set accepted_at = now()";
-                    client.execute(write, &[]).await.unwrap();
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        })
-        .await;
-        most = most.max(count.load(Ordering::Relaxed));
-    }
-    assert!(
-        most > 1,
-        "the race cannot be lost, so that winning it says nothing"
-    );
+    can_be_lost(
+        &t,
+        "alter table invitations disable trigger user; update invitations set accepted_at = null",
+        "select accepted_at is null from invitations",
+        "update invitations set accepted_at = now()",
+    )
+    .await;
 }

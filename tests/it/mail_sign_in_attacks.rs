@@ -5,17 +5,21 @@ use serde_json::json;
 use usher_core::accounts::{self, Redemption};
 use usher_core::one_time::{Shown, Token};
 use usher_domain::Purpose;
-use usher_tests::{PASSWORD, Person, TestApp, connect};
+use usher_tests::{PASSWORD, Person, TestApp};
 
 use crate::{
     accounts::{NEW, newest_token, register, verify},
     deletion,
     mail_sign_in::{MEMBER, ask, confirm, mailed},
-    secret_races::{MANY, origin, rounds, winners},
+    secret_races::origin,
+    sixteen::{can_be_lost, rounds, winners},
 };
 
 /// The tries of a code alone count, and not those of its address.
 const PATIENT: [(&str, &str); 1] = [("USHER_LIMITS", "code=100")];
+
+/// How often sixteen try, usually.
+const ROUNDS: usize = 50;
 
 const TRIES: &str = "select tries::bigint from one_time_secrets";
 
@@ -265,15 +269,12 @@ async fn of_sixteen_who_sign_in_with_the_same_link_or_code_one_does() {
         "mail-address=1000000/1,mail-recipient=1000000/1",
     )])
     .await;
-    for round in 0..rounds() {
+    for round in 0..rounds(ROUNDS) {
         let mailed = mailed(&t, MEMBER).await;
         let token = Token::parse(&mailed.token).unwrap();
         let request = Token::parse(&mailed.request).unwrap();
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let count = winners(|| {
-            let is_code = next
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-                .is_multiple_of(4);
+        let count = winners(|number| {
+            let is_code = number.is_multiple_of(4);
             let app = t.app.clone();
             let shown = if is_code {
                 let email = usher_domain::Email::parse(MEMBER).unwrap();
@@ -303,7 +304,7 @@ async fn of_sixteen_who_sign_in_with_the_same_link_or_code_one_does() {
         assert_eq!(count, 1, "round {round}");
     }
     let begun = "select count(*) from sessions where methods = '{email}'";
-    let expected = i64::try_from(rounds()).unwrap();
+    let expected = i64::try_from(rounds(ROUNDS)).unwrap();
     assert_eq!(t.count(begun).await, expected);
     let entries = "select count(*) from audit_logs where action = 'LOGIN'";
     assert_eq!(t.count(entries).await, expected);
@@ -313,37 +314,15 @@ async fn of_sixteen_who_sign_in_with_the_same_link_or_code_one_does() {
 async fn who_looks_first_and_begins_the_session_afterwards_begins_more_than_one() {
     let t = TestApp::start().await;
     mailed(&t, MEMBER).await;
-    let mut clients = Vec::new();
-    for _ in 0..MANY {
-        clients.push(std::sync::Arc::new(connect(t.url()).await));
-    }
-    let mut most = 0;
-    for _ in 0..rounds() {
-        t.execute("alter table one_time_secrets disable trigger user; update one_time_secrets set used_at = null").await;
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let count = winners(|| {
-            let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let client = std::sync::Arc::clone(&clients[number]);
-            async move {
-                let look = "select used_at is null from one_time_secrets";
-                let is_good: bool = client.query_one(look, &[]).await.unwrap().get(0);
-                if is_good {
-                    let begin = "insert into sessions (id, user_id, refresh_hash, expires_at, methods)
-                        values (gen_random_uuid(), 4, sha256(gen_random_uuid()::text::bytea), now() + interval '1 day', '{email}')";
-                    client.execute(begin, &[]).await.unwrap();
-                    let write = "update one_time_secrets set used_at = now()";
-                    client.execute(write, &[]).await.unwrap();
-                }
-                is_good
-            }
-        })
-        .await;
-        most = most.max(count);
-    }
-    assert!(
-        most > 1,
-        "the race cannot be lost, so that winning it says nothing"
-    );
+    can_be_lost(
+        &t,
+        "alter table one_time_secrets disable trigger user; update one_time_secrets set used_at = null",
+        "select used_at is null from one_time_secrets",
+        "insert into sessions (id, user_id, refresh_hash, expires_at, methods)
+          values (gen_random_uuid(), 4, sha256(gen_random_uuid()::text::bytea), now() + interval '1 day', '{email}');
+        update one_time_secrets set used_at = now()",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

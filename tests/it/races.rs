@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use usher_tests::{Answer, PASSWORD, TestApp};
 
+use crate::sixteen::{can_be_lost, rounds};
+
+/// How often they try, usually.
+const ROUNDS: usize = 20;
+
 /// Runs all at the same time and counts the statuses of their answers.
 async fn race(
     requests: impl IntoIterator<Item = impl Future<Output = Answer> + Send + 'static>,
@@ -127,7 +132,7 @@ async fn one_refresh_token_has_one_successor() {
         .await
         .expect(200);
     let mut token = session["refreshToken"].clone();
-    for _ in 0..20 {
+    for _ in 0..rounds(ROUNDS) {
         let (statuses, answers) = race((0..16).map(|_| {
             let (caller, token) = (t.anonymous(), token.clone());
             async move {
@@ -149,8 +154,25 @@ async fn one_refresh_token_has_one_successor() {
     assert_eq!(
         t.count("select count(*) from audit_logs where action = 'REFRESH'")
             .await,
-        20
+        i64::try_from(rounds(ROUNDS)).unwrap()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_the_refresh_token_first_and_writes_afterwards_makes_more_than_one_successor()
+{
+    let t = TestApp::start().await;
+    t.anonymous()
+        .sign_in("member@example.com", PASSWORD)
+        .await
+        .expect(200);
+    can_be_lost(
+        &t,
+        "update sessions set refresh_hash = sha256('x')",
+        "select bool_and(refresh_hash = sha256('x')) from sessions",
+        "update sessions set refresh_hash = sha256(gen_random_uuid()::text::bytea)",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
