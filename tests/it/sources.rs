@@ -70,6 +70,7 @@ fn what_writes_goes_through_the_one_function_that_audits() {
         "mails",
         "one_time",
         "passkeys/ceremony",
+        "retention",
     ];
     assert!(
         found.iter().all(|line| without_entries

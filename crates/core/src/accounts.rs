@@ -24,12 +24,12 @@ mod password;
 mod sign_in;
 
 pub use deletion::{
-    NewDeletion, find_deletion, find_restorable, forget_deletions, record_refused_restore,
-    remove_due, request_deletion, restore,
+    NewDeletion, find_deletion, find_restorable, record_refused_restore, remove_due,
+    request_deletion, restore,
 };
 pub use email_change::{
     ConfirmError, EmailChange, NewEmailChange, Side, cancel_email_change, confirm_email_change,
-    find_email_change, forget_email_changes, record_refused_email_change, request_email_change,
+    find_email_change, record_refused_email_change, request_email_change,
 };
 pub use export::{Export, KeptSession, WaitingEmailChange, find_export, record_export};
 pub use password::{PasswordChange, change_password, find_password, record_refused_password};

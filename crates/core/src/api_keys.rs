@@ -28,8 +28,6 @@ pub use token::{Token, parse};
 
 /// The most keys that a user may have which are good.
 pub const MOST: i64 = 50;
-/// How many keys that are over are removed at once.
-const MOST_FORGOTTEN: i64 = 10_000;
 
 /// The columns that [`read`] reads.
 const COLUMNS: &str = "
@@ -292,24 +290,6 @@ pub async fn list(connection: &Connection, owner: UserId) -> Result<Vec<ApiKey>>
     let parameters: &[Parameter<'_>] = &[(&owner.get(), Type::INT8), (&MOST, Type::INT8)];
     let rows = connection.rows("list keys", &statement, parameters).await?;
     rows.iter().map(read).collect()
-}
-
-/// Removes keys that have been over for 90 days, and returns how many.
-pub async fn forget(connection: &Connection) -> Result<usize> {
-    let statement = "delete from api_keys
-        where id in (
-          select id
-          from api_keys
-          where least(expires_at, revoked_at) < now() - interval '90 days'
-          order by least(expires_at, revoked_at)
-          limit $1
-        )
-        and least(expires_at, revoked_at) < now() - interval '90 days'
-        returning id";
-    let gone = connection
-        .settle("forget keys", statement, &[(&MOST_FORGOTTEN, Type::INT8)])
-        .await?;
-    Ok(gone.len())
 }
 
 fn read(row: &Row) -> Result<ApiKey> {

@@ -29,8 +29,6 @@ pub use resealing::reseal;
 
 /// How often codes may be tried: at one challenge, or within ten minutes in sessions of one account.
 const MOST_TRIES: i32 = 5;
-/// How many rows that are over are removed at once.
-const MOST_FORGOTTEN: i64 = 10_000;
 
 /// The second factors of an account as its owner sees them.
 #[derive(Clone, Debug)]
@@ -77,35 +75,4 @@ pub async fn find(connection: &Connection, user: UserId) -> Result<Standing> {
         }),
         recovery_codes: row::get(&row, "recovery_codes")?,
     })
-}
-
-/// Removes challenges that have been over for a day, and secrets of apps that were begun a day ago and never confirmed.
-pub async fn forget(connection: &Connection) -> Result<()> {
-    let challenges = "delete from challenges
-        where secret_hash in (
-          select secret_hash
-          from challenges
-          where expires_at < now() - interval '1 day'
-          order by expires_at
-          limit $1
-        )";
-    let begun = "delete from totp_factors
-        where confirmed_at is null
-          and user_id in (
-            select user_id
-            from totp_factors
-            where confirmed_at is null
-              and created_at < now() - interval '1 day'
-            order by created_at
-            limit $1
-          )";
-    let most = &[(
-        &MOST_FORGOTTEN as &(dyn tokio_postgres::types::ToSql + Sync),
-        Type::INT8,
-    )];
-    tokio::try_join!(
-        connection.settle("forget challenges", challenges, most),
-        connection.settle("forget begun factors", begun, most),
-    )?;
-    Ok(())
 }

@@ -26,8 +26,6 @@ pub use accept::{Accepted, accept, find_open, record_refused_invitation};
 pub const ORDER: &str = "invitations -createdAt";
 /// For how many days an invitation can be accepted.
 const DAYS: i32 = 7;
-/// How many invitations that are over are removed at once.
-const MOST_FORGOTTEN: i64 = 10_000;
 
 /// The columns that [`read`] reads.
 const COLUMNS: &str = "
@@ -298,28 +296,6 @@ pub async fn list(
         id: last.id.get(),
         is_early: false,
     }))
-}
-
-/// Removes invitations whose time was over a month ago, and returns how many.
-pub async fn forget(connection: &Connection) -> Result<usize> {
-    let statement = "delete from invitations
-        where id in (
-          select id
-          from invitations
-          where expires_at < now() - interval '30 days'
-          order by expires_at
-          limit $1
-        )
-        and expires_at < now() - interval '30 days'
-        returning id";
-    let gone = connection
-        .settle(
-            "forget invitations",
-            statement,
-            &[(&MOST_FORGOTTEN, Type::INT8)],
-        )
-        .await?;
-    Ok(gone.len())
 }
 
 fn read(row: &Row) -> Result<Invitation> {

@@ -33,6 +33,7 @@ pub mod passwords;
 pub mod refresh;
 mod relying_party;
 pub mod replica;
+pub mod retention;
 pub mod roles;
 mod row;
 mod sealed;

@@ -28,9 +28,6 @@ pub use table::{LONGEST_DELAY, Limits, Quota, Rate, Tries, WrongLimits};
 use charge::{Measure, Numbers};
 use statement::counting;
 
-/// How many rows that are over are removed at once, of each table.
-const MOST_FORGOTTEN: i64 = 10_000;
-
 /// A refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -159,26 +156,4 @@ pub async fn record(
         .change("record limit", author, &event, entry, parameters)
         .await?;
     Ok(())
-}
-
-/// Removes what says nothing any more, and returns how many rows that were.
-pub async fn forget(connection: &Connection) -> Result<usize> {
-    let statement = "with
-        rates as (
-          delete from request_rates
-          where key in (select key from request_rates where full_at < now() limit $1)
-            and full_at < now()
-          returning key
-        ),
-        tries as (
-          delete from credential_tries
-          where key in (select key from credential_tries where over_at < now() order by over_at limit $1)
-            and over_at < now()
-          returning key
-        )
-        select key from rates union all select key from tries";
-    let gone = connection
-        .settle("forget limits", statement, &[(&MOST_FORGOTTEN, Type::INT8)])
-        .await?;
-    Ok(gone.len())
 }

@@ -35,8 +35,6 @@ use issue::NewRow;
 
 /// How often a code may be tried.
 const MOST_TRIES: i32 = 5;
-/// How many secrets that are over are removed at once.
-const MOST_FORGOTTEN: i64 = 10_000;
 const CODE_DIGITS: usize = 8;
 const CODES: u64 = 100_000_000;
 
@@ -197,30 +195,6 @@ pub async fn find_holder(
         })
     })
     .transpose()
-}
-
-/// Removes secrets that have been over for a day, and returns how many.
-pub async fn forget(connection: &Connection) -> Result<usize> {
-    let statement = "delete from one_time_secrets
-        where (purpose, subject) in (
-          select
-            purpose,
-            subject
-          from one_time_secrets
-          where expires_at < now() - interval '1 day'
-          order by expires_at
-          limit $1
-        )
-        and expires_at < now() - interval '1 day'
-        returning purpose";
-    let gone = connection
-        .settle(
-            "forget secrets",
-            statement,
-            &[(&MOST_FORGOTTEN, Type::INT8)],
-        )
-        .await?;
-    Ok(gone.len())
 }
 
 /// Returns who a secret is for without saying it.

@@ -16,7 +16,7 @@ mod ceremony;
 mod register;
 mod sign_in;
 
-pub use ceremony::{Begun, begin_registration, begin_sign_in, forget};
+pub use ceremony::{Begun, begin_registration, begin_sign_in};
 pub use register::{NewPasskey, Registered, register};
 pub use sign_in::{SignInPasskey, sign_in};
 

@@ -14,8 +14,6 @@ use crate::{
 
 /// How many accounts are removed at once; the next call goes on.
 const MOST_REMOVED: i64 = 100;
-/// How many deletions that are over are forgotten at once.
-const MOST_FORGOTTEN: i64 = 10_000;
 
 /// An account to be deleted after a while.
 pub struct NewDeletion<'a> {
@@ -228,26 +226,4 @@ pub async fn remove_due(connection: &Connection, author: Author<'_>) -> Result<(
         .change("remove due accounts", author, &event, statement, parameters)
         .await?;
     Ok(())
-}
-
-/// Removes what is known of deletions that were made or undone a day ago, and returns how many.
-pub async fn forget_deletions(connection: &Connection) -> Result<usize> {
-    let statement = "delete from account_deletions
-        where user_id in (
-          select user_id
-          from account_deletions
-          where ended_at < now() - interval '1 day'
-          order by ended_at
-          limit $1
-        )
-        and ended_at < now() - interval '1 day'
-        returning user_id";
-    let gone = connection
-        .settle(
-            "forget deletions",
-            statement,
-            &[(&MOST_FORGOTTEN, Type::INT8)],
-        )
-        .await?;
-    Ok(gone.len())
 }

@@ -14,8 +14,6 @@ use crate::{
 
 /// For how many hours the links are good.
 const LINK_HOURS: i32 = 24;
-/// How many changes that are over are removed at once.
-const MOST_FORGOTTEN: i64 = 10_000;
 
 /// Tells in a statement whether a change can still be made for the user that it is joined with.
 const IS_PENDING: &str = "email_changes.ended_at is null
@@ -358,26 +356,4 @@ pub async fn record_refused_email_change(
         .change("record refused email change", author, &event, change, &[])
         .await?;
     Ok(())
-}
-
-/// Removes changes whose links have been over for a day, and returns how many.
-pub async fn forget_email_changes(connection: &Connection) -> Result<usize> {
-    let statement = "delete from email_changes
-        where user_id in (
-          select user_id
-          from email_changes
-          where expires_at < now() - interval '1 day'
-          order by expires_at
-          limit $1
-        )
-        and expires_at < now() - interval '1 day'
-        returning user_id";
-    let gone = connection
-        .settle(
-            "forget email changes",
-            statement,
-            &[(&MOST_FORGOTTEN, Type::INT8)],
-        )
-        .await?;
-    Ok(gone.len())
 }

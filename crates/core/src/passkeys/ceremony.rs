@@ -11,9 +11,6 @@ use crate::{
     relying_party::Question, row,
 };
 
-/// How many ceremonies that are over are removed at once.
-const MOST_FORGOTTEN: i64 = 10_000;
-
 /// A question that was put.
 pub struct Begun {
     /// Names the ceremony; only who asked has it.
@@ -90,26 +87,4 @@ async fn begin(
         token,
         options: question.options,
     })
-}
-
-/// Removes ceremonies that are over, and returns how many.
-pub async fn forget(connection: &Connection) -> Result<usize> {
-    let statement = "delete from passkey_ceremonies
-        where token_hash in (
-          select token_hash
-          from passkey_ceremonies
-          where expires_at < now() - interval '1 hour'
-          order by expires_at
-          limit $1
-        )
-        and expires_at < now() - interval '1 hour'
-        returning purpose";
-    let gone = connection
-        .settle(
-            "forget ceremonies",
-            statement,
-            &[(&MOST_FORGOTTEN, Type::INT8)],
-        )
-        .await?;
-    Ok(gone.len())
 }

@@ -2,9 +2,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use usher_core::{
-    Author, accounts, api_keys, factors, invitations, limits, maintenance, one_time, passkeys,
-};
+use usher_core::{Author, accounts, factors, maintenance, retention};
 use usher_domain::{Action, Origin};
 use usher_mail::Pace;
 
@@ -123,18 +121,8 @@ async fn send(State(app): State<App>, scheduler: Scheduler) -> Result<Shown<Mail
         factors::reseal(&connection, &app.secret).await?;
         Ok(())
     };
-    // All are sent at once, and waited for once.
-    tokio::try_join!(
-        one_time::forget(&connection),
-        accounts::forget_email_changes(&connection),
-        accounts::forget_deletions(&connection),
-        factors::forget(&connection),
-        reseal,
-        limits::forget(&connection),
-        invitations::forget(&connection),
-        passkeys::forget(&connection),
-        api_keys::forget(&connection),
-    )?;
+    // Both are sent at once, and waited for once.
+    tokio::try_join!(retention::remove(&connection), reseal,)?;
     drop(connection);
     let origin = &scheduler.origin;
     let drained = app
