@@ -154,8 +154,6 @@ async fn who_was_deactivated_removed_or_moved_meanwhile_is_not_let_in() {
         "update users set is_active = false where id = 4",
         "update users set deleted_at = now() where id = 4",
         "update users set email = 'other@example.com' where id = 4",
-        "update users set second_factors = '{totp}' where id = 4",
-        "update users set second_factors = '{passkey}' where id = 4",
     ] {
         let t = TestApp::start().await;
         let mailed = mailed(&t, MEMBER).await;

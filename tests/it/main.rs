@@ -37,6 +37,7 @@ mod layout;
 mod limit_attacks;
 mod limit_races;
 mod limits;
+mod mail_second_factors;
 mod mail_sign_in;
 mod mail_sign_in_attacks;
 mod mails;

@@ -43,7 +43,8 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           nonce uuid,
           passkey_id uuid,
           is_synced boolean,
-          last_used_at timestamptz";
+          last_used_at timestamptz,
+          second_factors text[]";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

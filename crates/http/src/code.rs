@@ -95,7 +95,7 @@ codes! {
         "The address of the account is not verified yet.",
         "Open the link that was mailed to the address; /api/auth/resend sends another one.";
     SecondFactorRequired = FORBIDDEN, "second-factor-required",
-        "The password is right, and the account has a second factor.",
+        "The first step of the sign-in was right, and the account has a second factor.",
         "Send `challengeToken` and a code to /api/auth/challenge within 10 minutes; `methods` names what the code may be of.";
     WrongPassword = FORBIDDEN, "wrong-password",
         "The current password is wrong.",
