@@ -373,6 +373,10 @@ async fn what_is_out_of_the_usual_waits_as_often_as_the_docs_say() {
     check(wrong, 401, 2, "a wrong code");
     let right = meet(&t, challenge, &enrolled.codes[0]).await;
     let session = check(right, 200, 2, "a second step");
+    let mailed = mail_sign_in::mailed(&t, "member@example.com").await;
+    wire.take();
+    let question = mail_sign_in::confirm(&t, mailed.by_link()).await;
+    check(question, 403, 3, "a first step by mail");
     let own = anonymous.with_token(session["accessToken"].as_str().unwrap());
     let form = json!({ "password": PASSWORD, "code": enrolled.codes[1] });
     let proof = own.post("/api/auth/reauthenticate", form).await;

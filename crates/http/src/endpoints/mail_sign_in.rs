@@ -13,7 +13,7 @@ use usher_core::{
     Author, Connection,
     accounts::{self, Entrant, Redemption, SignInRequest},
     factors,
-    limits::{self, Rate, Tries},
+    limits::{self, Charge, Rate, Tries},
     mails::Mail,
     one_time::{Shown as Secret, Token},
     sessions,
@@ -197,7 +197,15 @@ async fn enter(
             entrant,
             attempt,
         };
-        let entered = go_on(&app, &connection, (&origin, &delivery), &redemption);
+        let counted = count_first_step(&app, &connection, author, entrant).await?;
+        let counted = counted.as_ref();
+        let entered = go_on(
+            &app,
+            &connection,
+            (&origin, &delivery),
+            &redemption,
+            counted,
+        );
         // The code was right, whatever follows.
         let (entered, forgiven) = tokio::join!(entered, limits::forgive(&connection, &charge));
         forgiven?;
@@ -252,6 +260,25 @@ async fn find(
     Ok(entrant?.filter(|_| is_left))
 }
 
+/// Counts a mail that is right, of an account that has a second factor, until the code is right, too: who reads the mails alone does
+/// not try as many codes as they like. Returns what was counted.
+async fn count_first_step(
+    app: &App,
+    connection: &Connection,
+    author: Author<'_>,
+    entrant: &Entrant,
+) -> Result<Option<Charge>, Problem> {
+    if entrant.factors.are_none() {
+        return Ok(None);
+    }
+    let whose = entrant.user.get().to_be_bytes();
+    let charge = app.charge().tries(Tries::MailFactor, &[&whose]);
+    let charge = charge.about_user(entrant.user);
+    let refusal = limits::count(connection, &charge).await?;
+    app.admit(connection, author, &charge, refusal).await?;
+    Ok(Some(charge))
+}
+
 /// Goes on after a link or a code that is right: with a session, or with the question for the second factor. There is neither when
 /// the account was changed meanwhile.
 async fn go_on(
@@ -259,15 +286,10 @@ async fn go_on(
     connection: &Connection,
     (origin, delivery): (&Origin, &Delivery),
     redemption: &Redemption<'_>,
+    counted: Option<&Charge>,
 ) -> Result<Option<Delivered<Shown<SessionView>>>, Problem> {
-    let entrant = redemption.entrant;
-    if !entrant.factors.are_none() {
-        // Until the code is right, too, each mail counts: who reads them alone does not try as many codes as they like.
-        let whose = entrant.user.get().to_be_bytes();
-        let charge = app.charge().tries(Tries::MailFactor, &[&whose]);
-        let charge = charge.about_user(entrant.user);
-        app.limit(Author::nobody(origin), &charge).await?;
-        let asked = accounts::begin_sign_in(connection, origin, redemption, &charge).await?;
+    if let Some(charge) = counted {
+        let asked = accounts::begin_sign_in(connection, origin, redemption, charge).await?;
         return asked.map_or(Ok(None), |asked| Err(challenge::required(&asked)));
     }
     let session = accounts::sign_in(connection, origin, &app.secret, redemption).await?;
