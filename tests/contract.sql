@@ -38,7 +38,7 @@ prepare contract (uuid, int8, timestamptz, timestamptz) as select users.id, user
 deallocate contract;
 
 -- begin ceremony
-prepare contract (bytea, text, int8, jsonb, int4) as insert into passkey_ceremonies ( token_hash, purpose, user_id, state, expires_at ) values ($1, $2, $3, $4, now() + make_interval(mins => $5));
+prepare contract (bytea, text, int8, jsonb, int4, uuid) as insert into passkey_ceremonies ( token_hash, purpose, user_id, state, expires_at, session_id ) values ($1, $2, $3, $4, now() + make_interval(mins => $5), $6);
 deallocate contract;
 
 -- begin factor
@@ -221,8 +221,16 @@ deallocate contract;
 prepare contract (int8) as select (select handle from passkey_handles where user_id = $1) as handle, array(select credential_id from passkeys where user_id = $1 order by id) as credentials;
 deallocate contract;
 
+-- find means
+prepare contract (int8) as select exists ( select from users where id = $1 and password is not null and deleted_at is null ) as has_password, exists ( select from passkeys where user_id = $1 ) as has_passkey;
+deallocate contract;
+
 -- find open invitation
 prepare contract (bytea) as select id, email, name, roles from invitations where token_hash = $1 and accepted_at is null and revoked_at is null and expires_at > now();
+deallocate contract;
+
+-- find own passkey
+prepare contract (bytea, int8, bytea, text, uuid) as select passkeys.id as passkey_id, passkeys.credential, passkey_handles.handle, ( select state from passkey_ceremonies where token_hash = $3 and purpose = $4 and user_id = $2 and session_id = $5 ) as state from passkeys left join passkey_handles on passkey_handles.user_id = passkeys.user_id where passkeys.credential_id = $1 and passkeys.user_id = $2;
 deallocate contract;
 
 -- find passkey
@@ -477,6 +485,14 @@ deallocate contract;
 prepare contract (int8, uuid, text, _text, bool, int8, bytea, bytea, int8, text, text, jsonb, inet, text, text, uuid, _bytea, bytea, _text) as with account as ( select id from users where id = $1 and password is not distinct from $3 and (cardinality(second_factors) > 0) = $5 and is_active and deleted_at is null for no key update ), stepped as ( update totp_factors set last_step = $6, last_used_at = now(), tries = 0, sealed = coalesce($7, totp_factors.sealed) from account where totp_factors.user_id = account.id and totp_factors.confirmed_at is not null and totp_factors.last_step < $6 returning totp_factors.user_id ), recovered as ( update recovery_codes set used_at = now() from account where recovery_codes.user_id = account.id and recovery_codes.code_hash = $8 and recovery_codes.used_at is null returning recovery_codes.user_id ), proven as ( select user_id from stepped union all select user_id from recovered ), change as ( update sessions set authenticated_at = now(), methods = $4 from account where sessions.id = $2 and sessions.user_id = account.id and sessions.ended_at is null and sessions.expires_at > now() and (not $5 or exists (select from proven)) returning account.id as entity_id, sessions.id as session_id, sessions.methods, sessions.authenticated_at, sessions.authenticated_at as issued_at ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $9, $10, $11, change.entity_id, $12, $13, $14, $15, $16 from change where check_author($9, $16, $19) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select key, $18, to_jsonb(change) from change cross join unnest($17) as key ) select change.* from change;
 deallocate contract;
 
+-- prove by passkey
+prepare contract (int8, uuid, bytea, text, uuid, jsonb, int8, bool, _text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with account as ( select id from users where id = $1 and is_active and deleted_at is null for no key update ), ceremony as ( update passkey_ceremonies set used_at = now() from account where passkey_ceremonies.token_hash = $3 and passkey_ceremonies.purpose = $4 and passkey_ceremonies.user_id = account.id and passkey_ceremonies.session_id = $2 and passkey_ceremonies.used_at is null and passkey_ceremonies.expires_at > now() returning passkey_ceremonies.purpose ), passkey as ( update passkeys set credential = $6, sign_count = $7, is_synced = $8, last_used_at = now() from account cross join ceremony where passkeys.id = $5 and passkeys.user_id = account.id and (passkeys.sign_count < $7 or (passkeys.sign_count = 0 and $7 = 0)) returning passkeys.user_id ), change as ( update sessions set authenticated_at = now(), methods = $9 from passkey where sessions.id = $2 and sessions.user_id = passkey.user_id and sessions.ended_at is null and sessions.expires_at > now() returning passkey.user_id as entity_id, sessions.id as session_id, sessions.methods, sessions.authenticated_at, sessions.authenticated_at as issued_at ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $18) ) select change.* from change;
+deallocate contract;
+
+-- prove by passkey
+prepare contract (int8, uuid, bytea, text, uuid, jsonb, int8, bool, _text, int8, text, text, jsonb, inet, text, text, uuid, _bytea, bytea, _text) as with account as ( select id from users where id = $1 and is_active and deleted_at is null for no key update ), ceremony as ( update passkey_ceremonies set used_at = now() from account where passkey_ceremonies.token_hash = $3 and passkey_ceremonies.purpose = $4 and passkey_ceremonies.user_id = account.id and passkey_ceremonies.session_id = $2 and passkey_ceremonies.used_at is null and passkey_ceremonies.expires_at > now() returning passkey_ceremonies.purpose ), passkey as ( update passkeys set credential = $6, sign_count = $7, is_synced = $8, last_used_at = now() from account cross join ceremony where passkeys.id = $5 and passkeys.user_id = account.id and (passkeys.sign_count < $7 or (passkeys.sign_count = 0 and $7 = 0)) returning passkeys.user_id ), change as ( update sessions set authenticated_at = now(), methods = $9 from passkey where sessions.id = $2 and sessions.user_id = passkey.user_id and sessions.ended_at is null and sessions.expires_at > now() returning passkey.user_id as entity_id, sessions.id as session_id, sessions.methods, sessions.authenticated_at, sessions.authenticated_at as issued_at ), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $10, $11, $12, change.entity_id, $13, $14, $15, $16, $17 from change where check_author($10, $17, $20) ), remembered as ( insert into idempotency_keys ( key, request, outcome ) select key, $19, to_jsonb(change) from change cross join unnest($18) as key ) select change.* from change;
+deallocate contract;
+
 -- put mail off
 prepare contract (int8, int4) as update mails set due_at = now() + least(interval '1 minute' * power(2, least($2 - 1, 10)), interval '6 hours') where id = $1 and attempts = $2;
 deallocate contract;
@@ -519,6 +535,10 @@ deallocate contract;
 
 -- record refused password
 prepare contract (int8, int8, text, text, jsonb, inet, text, text, uuid, _text) as with change as (select $1::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $2, $3, $4, change.entity_id, $5, $6, $7, $8, $9 from change where check_author($2, $9, $10) ) select change.* from change;
+deallocate contract;
+
+-- record refused proof
+prepare contract (int8, uuid, bytea, text, int8, text, text, jsonb, inet, text, text, uuid, _text) as with used as ( update passkey_ceremonies set used_at = now() where token_hash = $3 and purpose = $4 and user_id = $1 and session_id = $2 and used_at is null ), change as (select $1::bigint as entity_id), entry as ( insert into audit_logs ( actor_id, action, entity, entity_id, payload, ip, user_agent, request_id, session_id ) select $5, $6, $7, change.entity_id, $8, $9, $10, $11, $12 from change where check_author($5, $12, $13) ) select change.* from change;
 deallocate contract;
 
 -- record refused restore

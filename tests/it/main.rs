@@ -48,6 +48,8 @@ mod own_audit_logs;
 mod own_passwords;
 mod passkey_attacks;
 mod passkey_races;
+mod passkey_step_up;
+mod passkey_step_up_attacks;
 mod passkeys;
 mod passwords;
 mod pepper;

@@ -49,6 +49,8 @@ fn budget(path: &str, operation: &Operation) -> usize {
         (None, Access::Scheduler) if path == "/api/cron/mails" => 2,
         // The check; then the challenge, and before it what authenticators know the user by, once.
         (None, Access::SignedIn) if path == "/api/me/passkeys/options" => 3,
+        // The check, with the passkeys that there are; then the challenge.
+        (None, Access::SignedIn) if path == "/api/auth/reauthenticate/options" => 2,
         // The check and the data together.
         (None, Access::SignedIn | Access::May(_) | Access::Scheduler) => 1,
         (None, Access::Anyone) => match path {
@@ -69,7 +71,9 @@ async fn usual(t: &TestApp, method: &Method, path: &str, session: &Value) -> Ans
         ("GET", path) => admin.get(&path.replace("{user_id}", "4")).await,
         ("POST", "/api/auth/login") => anonymous.sign_in("admin@example.com", PASSWORD).await,
         ("POST", "/api/auth/refresh") => refresh(t, session).await,
-        ("POST", "/api/auth/logout") => admin.request_without_body(method, path).await,
+        ("POST", "/api/auth/logout" | "/api/auth/reauthenticate/options") => {
+            admin.request_without_body(method, path).await
+        }
         ("DELETE", "/api/me/sessions/{session_id}") => {
             let path = format!("/api/me/sessions/{}", Person::Admin.session());
             admin.delete(&path).await
@@ -212,6 +216,9 @@ async fn prepare(t: &TestApp, method: &Method, path: &str, session: &mut Value) 
         | ("DELETE", "/api/me/factors/totp" | "/api/users/{user_id}/factors") => {
             enrol(t, Person::Member).await;
         }
+        ("POST", "/api/auth/reauthenticate/options") => {
+            passkeys::added(&t.admin()).await;
+        }
         ("POST", "/api/auth/challenge") => {
             session["codes"] = enrol(t, Person::Member).await.codes.into();
             session["challenge"] = half(t, Person::Member).await.into();
@@ -247,7 +254,7 @@ async fn refresh(t: &TestApp, session: &Value) -> Answer {
 }
 
 /// Starts an instance with a warm connection, and returns the answer to the sign-in that made it warm.
-async fn warm() -> (TestApp, Wire, Value) {
+pub(crate) async fn warm() -> (TestApp, Wire, Value) {
     let (t, wire) = TestApp::on_a_wire().await;
     let session = t.anonymous().sign_in("member@example.com", PASSWORD).await;
     let session = session.expect(200);
@@ -256,7 +263,7 @@ async fn warm() -> (TestApp, Wire, Value) {
 }
 
 /// Returns the waits since the last look, which were for this answer and on the connection that there was.
-fn waits(wire: &Wire, answer: &Answer, what: &str) -> usize {
+pub(crate) fn waits(wire: &Wire, answer: &Answer, what: &str) -> usize {
     let asked = wire.take();
     let told = format!("desc=\"{} round trips\"", asked.waits);
     let timing = answer.header("server-timing");

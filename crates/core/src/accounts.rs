@@ -32,7 +32,9 @@ pub use email_change::{
     find_email_change, forget_email_changes, record_refused_email_change, request_email_change,
 };
 pub use export::{Export, KeptSession, WaitingEmailChange, find_export, record_export};
-pub use password::{PasswordChange, change_password, find_password, record_refused_password};
+pub use password::{
+    Means, PasswordChange, change_password, find_means, find_password, record_refused_password,
+};
 pub use sign_in::{
     Entrant, Redemption, SignInRequest, begin_sign_in, find_entrant, request_sign_in, sign_in,
 };

@@ -25,6 +25,7 @@ pub use codes::{State, Tried, Used, count_try, record_refused_code};
 pub use enrolment::{Begun, Confirmation, begin, confirm};
 pub use half::{Ask, Challenge, ask, repeated};
 pub(crate) use half::{Half, begin as begin_half};
+pub(crate) use proof::proved_before;
 pub use proof::{Proved, Proving, prove_again};
 pub use recovery::{NewCodes, renew};
 pub use removal::{remove_all, remove_totp};

@@ -26,6 +26,13 @@ pub(super) async fn visit(t: &TestApp) {
     };
     prove("nonsense").await.problem(401);
     prove(&enrolled.codes[1]).await.expect(200);
+    let old = "update sessions
+        set created_at = now() - interval '1 day', authenticated_at = null
+        where user_id = 4";
+    t.execute(old).await;
+    let refused = member.request_without_body(&Method::POST, CODES).await;
+    assert_eq!(refused.problem(401), "reauthentication-required");
+    prove(&enrolled.codes[2]).await.expect(200);
     let renewed = member.request_without_body(&Method::POST, CODES).await;
     renewed.expect(200);
     member.delete(TOTP).await.expect(204);

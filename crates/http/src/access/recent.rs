@@ -4,7 +4,10 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde_json::json;
 use time::Duration;
-use usher_core::sessions::Actor;
+use usher_core::{
+    accounts::{self, Means},
+    sessions::Actor,
+};
 
 use super::{Access, SignedIn, describe};
 use crate::{
@@ -16,7 +19,8 @@ use crate::{
 pub(crate) const MAX_AGE: Duration = Duration::minutes(10);
 
 /// Somebody who is signed in and proved who they are within the last 10 minutes: by two factors, where the account has a second
-/// one. Whoever did not does so at `/api/auth/reauthenticate`, and then sends the request again.
+/// one. Whoever did not does so at `/api/auth/reauthenticate`, and then sends the request again; who has nothing to do so with signs
+/// in again.
 #[derive(Debug)]
 pub struct Recent {
     /// Who it is.
@@ -28,7 +32,7 @@ impl FromRequestParts<App> for Recent {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = SignedIn::from_request_parts(parts, app).await?;
-        check(&caller.actor)?;
+        check(app, &caller.actor).await?;
         Ok(Self { caller })
     }
 }
@@ -41,7 +45,7 @@ impl Part for Recent {
 }
 
 /// Refuses whoever proved too long ago, or by too little, who they are.
-pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
+pub(crate) async fn check(app: &App, actor: &Actor) -> Result<(), Problem> {
     let is_enough = actor.factors.are_none() || actor.proof.methods.are_two_factors();
     if is_enough && actor.proof_age <= MAX_AGE {
         return Ok(());
@@ -51,8 +55,9 @@ pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
     } else {
         "The second factor was not proved"
     };
-    let mut methods = vec!["password"];
-    methods.extend(actor.factors.methods());
+    // Only who is refused waits for this.
+    let connection = app.database.connection().await?;
+    let means = accounts::find_means(&connection, actor.user.id).await?;
     let age = MAX_AGE.whole_seconds();
     let challenge = format!(
         r#"Bearer error="insufficient_user_authentication", error_description="{description}", max_age={age}"#
@@ -60,6 +65,20 @@ pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
     Err(Problem::from(Code::ReauthenticationRequired)
         .with_challenge(challenge)
         .with_member("maxAge", json!(age))
-        .with_member("methods", json!(methods))
+        .with_member("methods", json!(methods(actor, means)))
         .by(actor))
+}
+
+/// Returns what proves again who somebody is: the password, and one of the codes where there are any; or the passkey alone. Codes
+/// without a password prove one factor, and nothing.
+fn methods(actor: &Actor, means: Means) -> Vec<&str> {
+    let mut methods = Vec::new();
+    if means.has_password {
+        methods.push("password");
+        methods.extend(actor.factors.methods());
+    }
+    if means.has_passkey {
+        methods.push("passkey");
+    }
+    methods
 }

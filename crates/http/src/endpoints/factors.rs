@@ -254,7 +254,7 @@ async fn remove_all(
     _: Query<Nothing>,
     key: Key,
 ) -> Result<Done, Problem> {
-    check_recent(&target.caller.actor)?;
+    check_recent(&app, &target.caller.actor).await?;
     let user = target.user.as_ref().ok_or(Code::UserNotFound)?;
     let attempt = key.attempt(&app, &target.caller.sender());
     let mail = notice(&app, user, Template::SecondFactorsReset, language)?;
