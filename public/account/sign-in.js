@@ -12,8 +12,10 @@ const token = new URLSearchParams(location.hash.slice(1)).get("token");
 history.replaceState(null, "", location.pathname);
 
 const outcome = document.getElementById("outcome");
-const parts = ["begin", "code", "link", "elsewhere"].map((id) => document.getElementById(id));
-const [begin, code, link] = parts;
+const parts = ["begin", "code", "link", "factor", "elsewhere"].map((id) => document.getElementById(id));
+const [begin, code, link, factor] = parts;
+// What goes with the code of the second factor. A page that is loaded anew begins again.
+let challengeToken = null;
 // Made here, so that a request that is sent again after a lost answer is the same one.
 let request = { key: crypto.randomUUID(), body: "" };
 
@@ -47,6 +49,13 @@ async function send(path, form) {
     return answer.json();
   }
   const problem = await answer.json();
+  if (problem.challengeToken) {
+    request = { key: crypto.randomUUID(), body: "" };
+    challengeToken = problem.challengeToken;
+    localStorage.removeItem(KEPT);
+    show("factor");
+    return null;
+  }
   const faults = (problem.errors ?? []).map((fault) => fault.message);
   outcome.textContent = [problem.title, ...faults].join(" ");
   return null;
@@ -74,7 +83,10 @@ async function enter(shown) {
     show("begin");
     return;
   }
-  const session = await send("/api/auth/link/confirm", { ...shown, requestToken });
+  done(await send("/api/auth/link/confirm", { ...shown, requestToken }));
+}
+
+function done(session) {
   if (session) {
     localStorage.removeItem(KEPT);
     new BroadcastChannel(CHANNEL).postMessage(session);
@@ -94,6 +106,7 @@ on(begin, async ({ email }) => {
 });
 on(code, ({ code }) => enter({ email: kept()?.email, code }));
 on(link, () => enter({ token }));
+on(factor, async ({ code }) => done(await send("/api/auth/challenge", { challengeToken, code })));
 
 if (token) {
   show(kept() ? "link" : "elsewhere");

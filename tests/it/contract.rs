@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::PathBuf};
 
-use crate::passkeys;
+use crate::{passkey_step_up, passkeys};
 use http::Method;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
@@ -198,11 +198,26 @@ async fn use_passkeys(t: &TestApp) {
     let nonsense = json!({ "ceremonyToken": "x", "credential": {} });
     let refused = anonymous.post("/api/auth/passkey", nonsense).await;
     refused.problem(401);
+    prove_by(t, &mut authenticator).await;
     member
         .patch(&path, json!({ "name": "Key" }))
         .await
         .expect(200);
     member.delete(&path).await.expect(204);
+}
+
+/// Proves again by a passkey, also with a key, with what is refused, and what says how it could be done.
+async fn prove_by(t: &TestApp, authenticator: &mut Authenticator) {
+    let member = t.member();
+    let path = "/api/auth/reauthenticate";
+    let answer = passkey_step_up::answer(&member, authenticator).await;
+    member.post(path, answer.clone()).await.expect(200);
+    member.post(path, answer).await.problem(400);
+    let answer = passkey_step_up::answer(&member, authenticator).await;
+    let keyed = member.with_header("idempotency-key", "proof-by-passkey");
+    for _ in 0..2 {
+        keyed.post(path, answer.clone()).await.expect(200);
+    }
 }
 
 /// Calls what takes a key with one, and again.

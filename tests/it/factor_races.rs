@@ -6,7 +6,7 @@ use usher_core::{
     limits::Charge,
     one_time::Token,
 };
-use usher_domain::{Method, Methods, UserId};
+use usher_domain::UserId;
 use usher_http::App;
 use usher_tests::{Person, TestApp};
 
@@ -48,7 +48,6 @@ async fn meet(app: App, token: Token, code: String) -> bool {
     let redemption = Redemption {
         token: &token,
         used: &used,
-        methods: &Methods::one(Method::Password).and(Method::OneTimeCode),
         attempt: None,
     };
     let session = factors::redeem(&connection, &origin(), &app.secret, &redemption).await;

@@ -125,7 +125,7 @@ async fn one_address_makes_one_user() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_refresh_token_has_one_successor() {
-    let t = TestApp::start().await;
+    let t = TestApp::with(&[("USHER_LIMITS", "refresh-address=1000000/1")]).await;
     let session = t
         .anonymous()
         .sign_in("member@example.com", PASSWORD)

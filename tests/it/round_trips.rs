@@ -50,6 +50,8 @@ fn budget(path: &str, operation: &Operation) -> usize {
         (None, Access::Scheduler) if path == "/api/cron/mails" => 2,
         // The check; then the challenge, and before it what authenticators know the user by, once.
         (None, Access::SignedIn) if path == "/api/me/passkeys/options" => 3,
+        // The check, with the passkeys that there are; then the challenge.
+        (None, Access::SignedIn) if path == "/api/auth/reauthenticate/options" => 2,
         // The check and the data together.
         (None, Access::SignedIn | Access::May(_) | Access::Scheduler) => 1,
         (None, Access::Anyone) => match path {
@@ -63,7 +65,7 @@ fn budget(path: &str, operation: &Operation) -> usize {
 }
 
 /// Starts an instance with a warm connection, and returns the answer to the sign-in that made it warm.
-async fn warm() -> (TestApp, Wire, Value) {
+pub(crate) async fn warm() -> (TestApp, Wire, Value) {
     let (t, wire) = TestApp::on_a_wire().await;
     let session = t.anonymous().sign_in("member@example.com", PASSWORD).await;
     let session = session.expect(200);
@@ -72,7 +74,7 @@ async fn warm() -> (TestApp, Wire, Value) {
 }
 
 /// Returns the waits since the last look, which were for this answer and on the connection that there was.
-fn waits(wire: &Wire, answer: &Answer, what: &str) -> usize {
+pub(crate) fn waits(wire: &Wire, answer: &Answer, what: &str) -> usize {
     let asked = wire.take();
     let told = format!("desc=\"{} round trips\"", asked.waits);
     let timing = answer.header("server-timing");
@@ -189,6 +191,10 @@ async fn what_is_out_of_the_usual_waits_as_often_as_the_docs_say() {
     check(wrong, 401, 2, "a wrong code");
     let right = meet(&t, challenge, &enrolled.codes[0]).await;
     let session = check(right, 200, 2, "a second step");
+    let mailed = mail_sign_in::mailed(&t, "member@example.com").await;
+    wire.take();
+    let question = mail_sign_in::confirm(&t, mailed.by_link()).await;
+    check(question, 403, 3, "a first step by mail");
     let own = anonymous.with_token(session["accessToken"].as_str().unwrap());
     let form = json!({ "password": PASSWORD, "code": enrolled.codes[1] });
     let proof = own.post("/api/auth/reauthenticate", form).await;

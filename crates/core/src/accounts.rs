@@ -32,8 +32,12 @@ pub use email_change::{
     find_email_change, record_refused_email_change, request_email_change,
 };
 pub use export::{Export, KeptSession, WaitingEmailChange, find_export, record_export};
-pub use password::{PasswordChange, change_password, find_password, record_refused_password};
-pub use sign_in::{Entrant, Redemption, SignInRequest, find_entrant, request_sign_in, sign_in};
+pub use password::{
+    Means, PasswordChange, change_password, find_means, find_password, record_refused_password,
+};
+pub use sign_in::{
+    Entrant, Redemption, SignInRequest, begin_sign_in, find_entrant, request_sign_in, sign_in,
+};
 
 /// An account to be.
 pub struct NewAccount<'a> {

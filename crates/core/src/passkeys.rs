@@ -13,10 +13,12 @@ use uuid::Uuid;
 use crate::{Author, Connection, Result, connection::Parameter, mails::Mail, row};
 
 mod ceremony;
+mod prove;
 mod register;
 mod sign_in;
 
-pub use ceremony::{Begun, begin_registration, begin_sign_in};
+pub use ceremony::{Begun, begin_registration, begin_sign_in, begin_step_up};
+pub use prove::{ProvingPasskey, prove};
 pub use register::{NewPasskey, Registered, register};
 pub use sign_in::{SignInPasskey, sign_in};
 
@@ -78,6 +80,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Tells whether the user has none.
+    pub fn is_empty(&self) -> bool {
+        self.credentials.is_empty()
+    }
+
     /// Tells whether the user has as many passkeys as there may be.
     pub fn is_full(&self) -> bool {
         self.credentials.len() >= MOST

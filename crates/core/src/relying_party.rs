@@ -4,8 +4,9 @@
 //! user, signature, backup flags and counter. What it leaves open is decided here: passkeys are discoverable, and no frame of a
 //! foreign page takes part.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 use usher_domain::User;
 use uuid::Uuid;
@@ -105,6 +106,17 @@ impl RelyingParty {
         question(&asked.public_key, &state)
     }
 
+    /// Asks somebody for one of the passkeys that they have.
+    pub(crate) fn ask_for_one_of(&self, known: &[Vec<u8>]) -> Result<Question> {
+        let mut question = self.ask_for_any()?;
+        let known = known.iter().map(|id| {
+            let id = URL_SAFE_NO_PAD.encode(id);
+            json!({ "type": "public-key", "id": id })
+        });
+        question.options["allowCredentials"] = known.collect();
+        Ok(question)
+    }
+
     /// Checks the answer of an authenticator that made a passkey.
     pub(crate) fn check_new(
         &self,
@@ -161,6 +173,12 @@ impl Assertion {
     /// Returns what the authenticator calls the passkey.
     pub(crate) fn credential_id(&self) -> &[u8] {
         &self.0.raw_id
+    }
+
+    /// Tells whether the authenticator says whom it takes the passkey for.
+    pub(crate) fn has_handle(&self) -> bool {
+        let handle = self.0.response.user_handle.as_deref();
+        handle.is_some_and(|handle| !handle.is_empty())
     }
 
     /// Returns whom the authenticator takes the passkey for. Without that it is not one that was asked for.

@@ -47,7 +47,8 @@ pub(crate) const OUTCOME_COLUMNS: &str = "
           scopes text[],
           rotated_at timestamptz,
           previous_until timestamptz,
-          salt uuid";
+          salt uuid,
+          second_factors text[]";
 
 /// Reads one column.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &'static str) -> Result<T> {

@@ -38,6 +38,8 @@ pub enum Ceremony {
     Register,
     /// Signs somebody in, whoever that turns out to be.
     SignIn,
+    /// Lets somebody who is signed in prove once more who they are, in that session.
+    StepUp,
 }
 
 impl Ceremony {
@@ -49,6 +51,7 @@ impl Ceremony {
         match self {
             Self::Register => "register",
             Self::SignIn => "sign-in",
+            Self::StepUp => "step-up",
         }
     }
 }

@@ -21,7 +21,7 @@ use usher_core::{
     actor::{By, KeyUse, Live},
     api_keys,
     sessions::{self, Actor},
-    tokens::Presented,
+    tokens::{Presented, Principal},
 };
 use usher_domain::{Grant, Origin, User, UserId};
 
@@ -100,6 +100,14 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
+    /// Returns who it is, and in which session.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal {
+            user: self.actor.user.id,
+            session: self.session.id,
+        }
+    }
+
     /// Takes a caller who has a session.
     fn new(caller: Caller) -> Result<Self, Problem> {
         match &caller.actor.by {

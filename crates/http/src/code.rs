@@ -60,7 +60,7 @@ codes! {
         "Each is good once, for a while, and only the newest one; ask for another mail.";
     PasskeyRefused = BAD_REQUEST, "passkey-refused",
         "The passkey is not the one that was asked for, or was asked for too long ago.",
-        "Ask /api/me/passkeys/options again, and send the answer of the authenticator within 5 minutes, once. It has to verify its user.";
+        "Ask for options again where you did, and send the answer of the authenticator within 5 minutes, once, in the session that asked. It has to verify its user.";
     Unauthenticated = UNAUTHORIZED, "unauthenticated",
         "The request needs a valid access token.",
         "Send `Authorization: Bearer` with an access token that is not older than 5 minutes. Sign in at /api/auth/login, or get a new access token at /api/auth/refresh.";
@@ -81,7 +81,7 @@ codes! {
         "Send the code that the authenticator app shows now, which is good once, or a recovery code that was not used. Look at the clock of the device.";
     ReauthenticationRequired = UNAUTHORIZED, "reauthentication-required",
         "The request needs a proof of the last 10 minutes that it is you.",
-        "Send your password, and a code where `methods` names a second factor, to /api/auth/reauthenticate; then send the request again.";
+        "Send what `methods` names to /api/auth/reauthenticate, then the request again: your password, with a code where it names a second factor, or the answer of a passkey. Where it names nothing, sign in again.";
     Forbidden = FORBIDDEN, "forbidden",
         "The account may not do this.",
         "Ask an administrator for a role with the permission named in `detail`.";
@@ -98,14 +98,14 @@ codes! {
         "The address of the account is not verified yet.",
         "Open the link that was mailed to the address; /api/auth/resend sends another one.";
     SecondFactorRequired = FORBIDDEN, "second-factor-required",
-        "The password is right, and the account has a second factor.",
+        "The first step of the sign-in was right, and the account has a second factor.",
         "Send `challengeToken` and a code to /api/auth/challenge within 10 minutes; `methods` names what the code may be of.";
     WrongPassword = FORBIDDEN, "wrong-password",
         "The current password is wrong.",
         "Send the password that you sign in with. If you do not know it any more, /api/auth/password/forgot mails a link to choose another one.";
     PasswordMissing = FORBIDDEN, "password-missing",
         "The account has no password to be asked for.",
-        "Choose one first: /api/auth/password/forgot mails a link to do so.";
+        "Choose one first: /api/auth/password/forgot mails a link to do so. Who is to prove once more who they are can do so with a passkey, or sign in again.";
     SignUpClosed = FORBIDDEN, "sign-up-closed",
         "Nobody may register with this address.",
         "Ask an administrator for an account.";

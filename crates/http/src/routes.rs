@@ -18,6 +18,7 @@ pub const ALL: &[Endpoint] = &[
     AUTH_VERIFY_EMAIL,
     AUTH_RESEND,
     AUTH_REAUTHENTICATE,
+    AUTH_REAUTHENTICATE_OPTIONS,
     AUTH_PASSWORD,
     AUTH_PASSWORD_FORGOT,
     AUTH_PASSWORD_RESET,
@@ -94,6 +95,11 @@ endpoint!(
     AUTH_REAUTHENTICATE,
     "/api/auth/reauthenticate",
     reauthenticate::reauthenticate
+);
+endpoint!(
+    AUTH_REAUTHENTICATE_OPTIONS,
+    "/api/auth/reauthenticate/options",
+    reauthenticate::options
 );
 endpoint!(AUTH_PASSWORD, "/api/auth/password", passwords::own);
 endpoint!(

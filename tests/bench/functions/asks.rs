@@ -68,7 +68,10 @@ pub(crate) fn signed_in(path: &'static str) -> (Ask, u16) {
             (Ask::Post("/api/invitations/999/resend", json!({})), 404)
         }
         "/api/me/factors/totp/confirm" => (Ask::Post(path, json!({ "code": "nonsense" })), 404),
-        "/api/me/factors/recovery-codes" => (Ask::Post(path, json!({})), 404),
+        // Who has none is asked for none.
+        "/api/me/factors/recovery-codes" | "/api/auth/reauthenticate/options" => {
+            (Ask::Post(path, json!({})), 404)
+        }
         "/api/me/factors/totp" => (Ask::PostAs(Person::Auditor, path, json!({})), 200),
         "/api/users/{user_id}/factors" => (Ask::Delete("/api/users/4/factors"), 404),
         "/api/me/passkeys/options" => (Ask::Post(path, json!({})), 200),

@@ -7,6 +7,7 @@ use usher_tests::{PASSWORD, Person, TestApp};
 use crate::{
     challenges::{half, meet},
     enrolled::{CODES, CONFIRM, TOTP, code_of, decode, enrol},
+    mail_sign_in,
 };
 
 const PROVE: &str = "/api/auth/reauthenticate";
@@ -18,12 +19,20 @@ pub(super) async fn visit(t: &TestApp) {
     let challenge = half(t, Person::Member).await;
     meet(t, &challenge, "nonsense").await.problem(401);
     meet(t, &challenge, &enrolled.codes[0]).await.expect(200);
+    by_mail(t, &enrolled.codes[5]).await;
     let prove = async |code: &str| {
         let form = json!({ "password": PASSWORD, "code": code });
         member.post(PROVE, form).await
     };
     prove("nonsense").await.problem(401);
     prove(&enrolled.codes[1]).await.expect(200);
+    let old = "update sessions
+        set created_at = now() - interval '1 day', authenticated_at = null
+        where user_id = 4";
+    t.execute(old).await;
+    let refused = member.request_without_body(&Method::POST, CODES).await;
+    assert_eq!(refused.problem(401), "reauthentication-required");
+    prove(&enrolled.codes[2]).await.expect(200);
     let renewed = member.request_without_body(&Method::POST, CODES).await;
     renewed.expect(200);
     member.delete(TOTP).await.expect(204);
@@ -31,6 +40,21 @@ pub(super) async fn visit(t: &TestApp) {
     let admin = t.admin();
     admin.delete("/api/users/4/factors").await.expect(204);
     with_a_key(t).await;
+}
+
+/// Signs in by a link and a code of the second factor, once more since the answer was lost.
+async fn by_mail(t: &TestApp, code: &str) {
+    let mailed = mail_sign_in::mailed(t, "member@example.com").await;
+    let caller = t.anonymous().with_header("idempotency-key", "half-by-mail");
+    let path = "/api/auth/link/confirm";
+    for _ in 0..2 {
+        let question = caller.post(path, mailed.by_link()).await;
+        assert_eq!(question.problem(403), "second-factor-required");
+    }
+    let mailed = mail_sign_in::mailed(t, "member@example.com").await;
+    let question = mail_sign_in::confirm(t, mailed.by_code()).await.body();
+    let challenge = question["challengeToken"].as_str().unwrap();
+    meet(t, challenge, code).await.expect(200);
 }
 
 async fn with_a_key(t: &TestApp) {

@@ -21,7 +21,9 @@ pub(super) async fn usual(t: &TestApp, method: &Method, path: &str, session: &Va
         ("GET", path) => admin.get(&path.replace("{user_id}", "4")).await,
         ("POST", "/api/auth/login") => anonymous.sign_in("admin@example.com", PASSWORD).await,
         ("POST", "/api/auth/refresh") => refresh(t, session).await,
-        ("POST", "/api/auth/logout") => admin.request_without_body(method, path).await,
+        ("POST", "/api/auth/logout" | "/api/auth/reauthenticate/options") => {
+            admin.request_without_body(method, path).await
+        }
         ("DELETE", "/api/me/sessions/{session_id}") => {
             let path = format!("/api/me/sessions/{}", Person::Admin.session());
             admin.delete(&path).await
@@ -179,6 +181,9 @@ pub(super) async fn prepare(t: &TestApp, method: &Method, path: &str, session: &
         ("POST", "/api/me/factors/recovery-codes")
         | ("DELETE", "/api/me/factors/totp" | "/api/users/{user_id}/factors") => {
             enrol(t, Person::Member).await;
+        }
+        ("POST", "/api/auth/reauthenticate/options") => {
+            passkeys::added(&t.admin()).await;
         }
         ("POST", "/api/auth/challenge") => {
             session["codes"] = enrol(t, Person::Member).await.codes.into();

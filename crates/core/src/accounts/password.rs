@@ -5,7 +5,8 @@ use usher_domain::{Action, Entity, Event, SessionId, UserId};
 
 use super::kept_session;
 use crate::{
-    Author, Connection, Result, connection::Parameter, mails::Mail, passwords::PasswordHash, row,
+    Author, Connection, Error, Result, connection::Parameter, mails::Mail, passwords::PasswordHash,
+    row,
 };
 
 /// Returns the hash of the password of a user, who may have none.
@@ -16,6 +17,40 @@ pub async fn find_password(connection: &Connection, user: UserId) -> Result<Opti
         .await?;
     let password: Option<String> = row.map_or(Ok(None), |row| row::get(&row, "password"))?;
     Ok(password.map(PasswordHash::new))
+}
+
+/// What an account has to prove its owner with, beside second factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Means {
+    /// Whether it has a password.
+    pub has_password: bool,
+    /// Whether it has a passkey.
+    pub has_passkey: bool,
+}
+
+/// Returns what a user can prove who they are with.
+pub async fn find_means(connection: &Connection, user: UserId) -> Result<Means> {
+    let statement = "select
+          exists (
+            select
+            from users
+            where id = $1
+              and password is not null
+              and deleted_at is null
+          ) as has_password,
+          exists (
+            select
+            from passkeys
+            where user_id = $1
+          ) as has_passkey";
+    let row = connection
+        .row("find means", statement, &[(&user.get(), Type::INT8)])
+        .await?;
+    let row = row.ok_or_else(|| Error::corrupt("has_password", "there is no row"))?;
+    Ok(Means {
+        has_password: row::get(&row, "has_password")?,
+        has_passkey: row::get(&row, "has_passkey")?,
+    })
 }
 
 /// Writes down that somebody who is signed in was asked for the password and did not know it.

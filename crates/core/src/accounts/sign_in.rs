@@ -11,6 +11,8 @@ use super::{Wish, asked, kept_session_of};
 use crate::{
     Attempt, Author, Connection, Result,
     connection::Parameter,
+    factors::{self, Challenge, Half},
+    limits::Charge,
     mails::Mail,
     one_time::{OneTime, Shown, Token, is_good},
     row,
@@ -134,8 +136,7 @@ pub async fn sign_in(
             and {MUST_VERIFY} = $11"
     );
     let (purpose, hashes, subjects) = shown.values();
-    let by = if shown.is_code() { "code" } else { "link" };
-    let details = json!({ "by": by, "isPasswordRemoved": entrant.must_verify });
+    let details = json!({ "by": by(shown), "isPasswordRemoved": entrant.must_verify });
     let begin = Begin {
         context: "sign in by mail",
         user: entrant.user,
@@ -144,7 +145,7 @@ pub async fn sign_in(
         payload: Some(("mail", details)),
         is_open_to_unverified: true,
         condition: &condition,
-        proof: &proof(),
+        proof: &format!("{}{}", used(8), verified()),
         join: " cross join secret",
         parameters: vec![
             (&purpose, Type::TEXT),
@@ -156,8 +157,47 @@ pub async fn sign_in(
     sessions::begin(connection, origin, secret, begin).await
 }
 
-/// The row of the user is locked before that of the secret, as whatever ends the secrets of an account does.
-fn proof() -> String {
+/// Uses the secret and asks for the second factor, or returns `None` when it is not good any more, or the account was changed
+/// meanwhile: both or neither. The address is verified then. What `charge` counted is taken back by the right code.
+pub async fn begin_sign_in(
+    connection: &Connection,
+    origin: &Origin,
+    redemption: &Redemption<'_>,
+    charge: &Charge,
+) -> Result<Option<Challenge>> {
+    let Redemption {
+        shown,
+        entrant,
+        attempt,
+    } = redemption;
+    let (purpose, hashes, subjects) = shown.values();
+    let half = Half {
+        context: "ask for factor after mail",
+        user: entrant.user,
+        attempt: *attempt,
+        method: Method::Mail,
+        charge,
+        payload: Some(("mail", json!({ "by": by(shown) }))),
+        condition: "",
+        proof: &format!("{}{NOTED}", used(7)),
+        join: " cross join secret",
+        password: "account.password",
+        parameters: vec![
+            (&purpose, Type::TEXT),
+            (&hashes, Type::BYTEA_ARRAY),
+            (&subjects, Type::TEXT_ARRAY),
+        ],
+    };
+    factors::begin_half(connection, origin, half).await
+}
+
+fn by(shown: &Shown) -> &'static str {
+    if shown.is_code() { "code" } else { "link" }
+}
+
+/// Marks the secret as used; its parameters begin at `first`. The row of the user is locked before that of the secret, as
+/// whatever ends the secrets of an account does.
+fn used(first: usize) -> String {
     format!(
         "secret as (
           update one_time_secrets
@@ -167,7 +207,15 @@ fn proof() -> String {
             and one_time_secrets.address = account.email
             and {is_good}
           returning one_time_secrets.user_id
-        ),
+        ),",
+        is_good = is_good(first),
+    )
+}
+
+/// Notes that the owner of the address reads what is sent there, and takes away a password that was chosen before.
+fn verified() -> String {
+    format!(
+        "
         verified as (
           update users
           set
@@ -179,7 +227,16 @@ fn proof() -> String {
             and users.email_verified_at is null
           returning {kept_session}
         ),",
-        is_good = is_good(8),
         kept_session = kept_session_of("$1::text"),
     )
 }
+
+/// Notes the same of an account that somebody has been in before, or it had no second factor: its password stays.
+const NOTED: &str = "
+        verified as (
+          update users
+          set email_verified_at = now()
+          from secret
+          where users.id = secret.user_id
+            and users.email_verified_at is null
+        ),";

@@ -1,151 +1,28 @@
-//! Sign-ins that wait for their second factor: begun by the right password, good once, for ten minutes and five codes.
+//! The second step of a sign-in: a challenge is good once, for ten minutes and five codes.
 //!
 //! Between the two steps the account may change, so everything is asked again at the second one: the challenge is void when the
 //! account was deactivated or removed, or has another password, another address or no second factor by then.
 
-use time::Duration;
 use tokio_postgres::types::Type;
-use usher_domain::{Action, Entity, Event, Methods, Origin, SessionId, UserId};
+use usher_domain::{Action, Entity, Event, Method, Origin, SessionId};
 use uuid::Builder;
 
 use super::{
     MOST_TRIES,
     codes::{NOW, Tried, Used, used},
+    half::proved,
 };
 use crate::{
     Attempt, Author, Connection, Result,
     bytes::random,
     connection::Parameter,
-    idempotency::Material,
-    limits::Charge,
     one_time::Token,
-    passwords::PasswordHash,
     refresh::RefreshToken,
-    row::{self, USER_COLUMNS},
+    row::USER_COLUMNS,
     secret::Secret,
     sessions::{LIFETIME_DAYS, Session},
     users::MUST_VERIFY,
 };
-
-/// For how many minutes a challenge is good.
-pub const MINUTES: i32 = 10;
-
-/// A password that was right, of an account that has a second factor.
-pub struct Ask<'a> {
-    /// The user.
-    pub user: UserId,
-    /// The hash that the password was checked against.
-    pub checked: &'a PasswordHash,
-    /// A new hash of it, when the old one costs too little.
-    pub rehashed: Option<&'a PasswordHash>,
-    /// The request, when it may be sent again.
-    pub attempt: Option<&'a Attempt>,
-    /// What the try at the password counts against: it is taken back when the code was right, too. So whoever knows the password
-    /// alone does not begin as many challenges as they like.
-    pub charge: &'a Charge,
-}
-
-/// A sign-in that waits for its second factor.
-pub struct Challenge {
-    /// What goes with the code.
-    pub token: Token,
-    /// How long it is good.
-    pub expires_in: Duration,
-}
-
-/// Asks for the second factor, or returns `None` when the account was changed meanwhile.
-pub async fn ask(
-    connection: &Connection,
-    origin: &Origin,
-    ask: &Ask<'_>,
-) -> Result<Option<Challenge>> {
-    let material = Material::new(ask.attempt)?;
-    let token = token(&material)?;
-    let hash = token.hash();
-    let tried = ask.charge.tried();
-    let parameters: &[Parameter<'_>] = &[
-        (&ask.user.get(), Type::INT8),
-        (&ask.checked.as_str(), Type::TEXT),
-        (&ask.rehashed.map(PasswordHash::as_str), Type::TEXT),
-        (&hash.as_slice(), Type::BYTEA),
-        (&MINUTES, Type::INT4),
-        (&material.nonce, Type::UUID),
-        (&tried, Type::BYTEA_ARRAY),
-    ];
-    let event = Event::new(Action::LoginChallenge, Entity::User);
-    let author = Author::nobody(origin).once(ask.attempt);
-    let changed = connection
-        .change_once(
-            "ask for factor",
-            author,
-            &event,
-            &ask_statement(),
-            parameters,
-        )
-        .await?;
-    let life = Duration::minutes(MINUTES.into());
-    changed
-        .map(|changed| match ask.attempt {
-            Some(attempt) if changed.is_repeated => {
-                let age = row::age(&changed.row)?;
-                Ok(Challenge {
-                    token: self::token(&Material::of(attempt, &changed.row)?)?,
-                    expires_in: (life - age).max(Duration::ZERO),
-                })
-            }
-            _ => Ok(Challenge {
-                token,
-                expires_in: life,
-            }),
-        })
-        .transpose()
-}
-
-/// The parameters are those of [`ask`], in the order it sends them.
-fn ask_statement() -> String {
-    format!(
-        "account as (
-          select
-            id,
-            email
-          from users
-          where id = $1
-            and password = $2
-            and cardinality(second_factors) > 0
-            and is_active
-            and deleted_at is null
-            and not {MUST_VERIFY}
-          for no key update
-        ),
-        rehashed as (
-          update users
-          set password = $3
-          from account
-          where users.id = account.id
-            and $3 is not null
-        ),
-        change as (
-          insert into challenges (
-            secret_hash,
-            user_id,
-            proved,
-            expires_at,
-            tried
-          )
-          select
-            $4,
-            account.id,
-            sha256(convert_to(coalesce($3, $2) || '|' || account.email, 'UTF8')),
-            now() + make_interval(mins => $5),
-            $7
-          from account
-          returning
-            challenges.user_id as entity_id,
-            challenges.created_at as issued_at,
-            $6::uuid as nonce
-        )"
-    )
-}
 
 /// Counts a try at a challenge, before the code is looked at, or returns `None` when the challenge is no good any more: it was
 /// used, its time or its tries are over, or the account was changed.
@@ -171,7 +48,7 @@ pub async fn count_challenge_try(
             where users.id = challenges.user_id
               and users.is_active
               and users.deleted_at is null
-              and challenges.proved = sha256(convert_to(users.password || '|' || users.email, 'UTF8'))
+              and challenges.proved = {proved}
           )
         returning
           user_id,
@@ -181,7 +58,8 @@ pub async fn count_challenge_try(
             where totp_factors.user_id = challenges.user_id
               and totp_factors.confirmed_at is not null
           ) as sealed,
-          {NOW}"
+          {NOW}",
+        proved = proved("users.password", "users.email", "challenges.methods"),
     );
     let request = attempt.and_then(Attempt::request);
     let hash = token.hash();
@@ -202,8 +80,6 @@ pub struct Redemption<'a> {
     pub token: &'a Token,
     /// The code; with an empty one only an earlier attempt is waited for.
     pub used: &'a Used,
-    /// By what the user proved who they are: in both steps.
-    pub methods: &'a Methods,
     /// The request, when it may be sent again.
     pub attempt: Option<&'a Attempt>,
 }
@@ -235,7 +111,7 @@ pub async fn redeem(
         (&LIFETIME_DAYS, Type::INT4),
         (&origin.ip, Type::INET),
         (&user_agent, Type::TEXT),
-        (&redemption.methods.names(), Type::TEXT_ARRAY),
+        (&Method::OneTimeCode.as_str(), Type::TEXT),
     ];
     let event = Event::new(Action::Login, Entity::User).with_session(id);
     let author = Author::subject(id, origin).once(attempt);
@@ -284,7 +160,7 @@ fn redeem_statement() -> String {
         "account as (
           select
             {USER_COLUMNS},
-            sha256(convert_to(users.password || '|' || users.email, 'UTF8')) as proved
+            users.password
           from users
           where id = (select user_id from challenges where secret_hash = $1)
             and cardinality(second_factors) > 0
@@ -296,11 +172,12 @@ fn redeem_statement() -> String {
         challenge as (
           select
             account.id,
-            challenges.tried
+            challenges.tried,
+            challenges.methods
           from challenges
           join account on account.id = challenges.user_id
           where challenges.secret_hash = $1
-            and challenges.proved = account.proved
+            and challenges.proved = {proved}
             and challenges.used_at is null
             and challenges.expires_at > now()
           for update of challenges
@@ -317,8 +194,9 @@ fn redeem_statement() -> String {
             user_agent,
             methods
           )
-          select $5, proven.user_id, $6, now() + make_interval(days => $7), $8, $9, $10
+          select $5, proven.user_id, $6, now() + make_interval(days => $7), $8, $9, array_append(challenge.methods, $10)
           from proven
+          cross join challenge
           returning id as session_id, created_at, methods
         ),
         change as (
@@ -334,10 +212,7 @@ fn redeem_statement() -> String {
         ),
         {FORGIVEN}",
         used = used(2, "challenge"),
+        proved = proved("account.password", "account.email", "challenges.methods"),
         columns = USER_COLUMNS.replace("users.", "account."),
     )
-}
-
-fn token(material: &Material<'_>) -> Result<Token> {
-    material.bytes("challenge").map(Token::new)
 }

@@ -6,8 +6,8 @@ use usher_domain::{Action, Entity, Event, Methods, Proof};
 
 use super::codes::{Used, used};
 use crate::{
-    Author, Connection, Result, connection::Parameter, passwords::PasswordHash, row,
-    tokens::Principal,
+    Attempt, Author, Connection, Result, audited::Changed, connection::Parameter, idempotency,
+    passwords::PasswordHash, row, tokens::Principal,
 };
 
 /// A proof that was given again.
@@ -29,6 +29,21 @@ pub struct Proved {
     pub proof: Proof,
     /// How long ago that was: no time, or since an earlier attempt at the same request.
     pub age: Duration,
+}
+
+impl Proved {
+    /// Reads what a change noted, now or by an earlier attempt.
+    pub(crate) fn read(changed: &Changed) -> Result<Self> {
+        let age = if changed.is_repeated {
+            row::age(&changed.row)?
+        } else {
+            Duration::ZERO
+        };
+        Ok(Self {
+            proof: row::proof(&changed.row)?,
+            age,
+        })
+    }
 }
 
 /// Notes that the user of a session proved again who they are, or returns `None` when the code was used before, or the account
@@ -61,19 +76,20 @@ pub async fn prove_again(
             parameters,
         )
         .await?;
-    changed
-        .map(|changed| {
-            let age = if changed.is_repeated {
-                row::age(&changed.row)?
-            } else {
-                Duration::ZERO
-            };
-            Ok(Proved {
-                proof: row::proof(&changed.row)?,
-                age,
-            })
-        })
-        .transpose()
+    changed.as_ref().map(Proved::read).transpose()
+}
+
+/// Returns what an earlier attempt at the same request proved, or `None` when it proved nothing.
+pub(crate) async fn proved_before(
+    connection: &Connection,
+    attempt: &Attempt,
+) -> Result<Option<Proved>> {
+    let row = idempotency::find(connection, attempt).await?;
+    let changed = row.map(|row| Changed {
+        row,
+        is_repeated: true,
+    });
+    changed.as_ref().map(Proved::read).transpose()
 }
 
 /// The parameters are those of [`prove_again`], in the order it sends them.

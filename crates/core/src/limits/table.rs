@@ -101,6 +101,8 @@ limits! {
         Password = "password", 5, Some(100), 1;
         /// Codes of mails to one address (ASVS 5.0.0, 6.6.3).
         Code = "code", 5, None, 1;
+        /// Sign-ins by mail to one account that wait for its second factor: who reads the mails alone begins no more.
+        MailFactor = "mail-factor", 5, Some(100), 30;
     }
 }
 

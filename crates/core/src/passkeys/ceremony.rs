@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use tokio_postgres::types::Type;
-use usher_domain::{Ceremony, User, UserId};
+use usher_domain::{Ceremony, SessionId, User, UserId};
 use uuid::Builder;
 
 use super::Known;
 use crate::{
     Connection, Error, RelyingParty, Result, bytes::random, connection::Parameter, one_time::Token,
-    relying_party::Question, row,
+    relying_party::Question, row, tokens::Principal,
 };
 
 /// A question that was put.
@@ -31,12 +31,26 @@ pub async fn begin_registration(
         None => make_handle(connection, user.id).await?,
     };
     let question = party.ask_for_new(user, handle, known.credentials)?;
-    begin(connection, Ceremony::Register, Some(user.id), question).await
+    let asker = (Some(user.id), None);
+    begin(connection, Ceremony::Register, asker, question).await
 }
 
 /// Asks anybody for a passkey.
 pub async fn begin_sign_in(connection: &Connection, party: &RelyingParty) -> Result<Begun> {
-    begin(connection, Ceremony::SignIn, None, party.ask_for_any()?).await
+    let question = party.ask_for_any()?;
+    begin(connection, Ceremony::SignIn, (None, None), question).await
+}
+
+/// Asks somebody who is signed in for one of the `known` passkeys of theirs. The answer is good in this session alone.
+pub async fn begin_step_up(
+    connection: &Connection,
+    party: &RelyingParty,
+    who: Principal,
+    known: &Known,
+) -> Result<Begun> {
+    let question = party.ask_for_one_of(&known.credentials)?;
+    let asker = (Some(who.user), Some(who.session));
+    begin(connection, Ceremony::StepUp, asker, question).await
 }
 
 /// Gives a user a handle; of two at the same time both get the same one.
@@ -60,7 +74,7 @@ async fn make_handle(connection: &Connection, user: UserId) -> Result<uuid::Uuid
 async fn begin(
     connection: &Connection,
     ceremony: Ceremony,
-    user: Option<UserId>,
+    (user, session): (Option<UserId>, Option<SessionId>),
     question: Question,
 ) -> Result<Begun> {
     let token = Token::random()?;
@@ -69,9 +83,10 @@ async fn begin(
           purpose,
           user_id,
           state,
-          expires_at
+          expires_at,
+          session_id
         )
-        values ($1, $2, $3, $4, now() + make_interval(mins => $5))";
+        values ($1, $2, $3, $4, now() + make_interval(mins => $5), $6)";
     let hash = token.hash();
     let parameters: &[Parameter<'_>] = &[
         (&hash.as_slice(), Type::BYTEA),
@@ -79,6 +94,7 @@ async fn begin(
         (&user.map(UserId::get), Type::INT8),
         (&question.state, Type::JSONB),
         (&Ceremony::MINUTES, Type::INT4),
+        (&session.map(SessionId::get), Type::UUID),
     ];
     connection
         .settle("begin ceremony", statement, parameters)

@@ -78,6 +78,15 @@ pub async fn sign_in(
     Ok(None)
 }
 
+impl From<Refusal> for LoginFailure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Wrong => Self::WrongPasskey,
+            Refusal::Cloned => Self::ClonedPasskey,
+        }
+    }
+}
+
 fn check(
     party: &RelyingParty,
     assertion: Option<&Assertion>,
@@ -87,12 +96,7 @@ fn check(
     let found = found.filter(|found| found.is_named);
     let found = found.ok_or(LoginFailure::UnknownPasskey)?;
     let state = found.state.ok_or(LoginFailure::WrongPasskey)?;
-    let credential = party
-        .check_any(state, assertion, found.credential)
-        .map_err(|refusal| match refusal {
-            Refusal::Wrong => LoginFailure::WrongPasskey,
-            Refusal::Cloned => LoginFailure::ClonedPasskey,
-        })?;
+    let credential = party.check_any(state, assertion, found.credential)?;
     if !found.is_active {
         return Err(LoginFailure::InactiveAccount);
     }

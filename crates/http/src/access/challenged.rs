@@ -27,11 +27,6 @@ pub struct Challenged {
 }
 
 impl Challenged {
-    /// Tells whether the account has a password at all.
-    pub(crate) fn has_password(&self) -> bool {
-        self.stored.is_some()
-    }
-
     /// Refuses an account that has no password to be asked for. It is the caller's own, so this tells nothing to others.
     pub(crate) fn must_have_password(&self) -> Result<(), Problem> {
         match self.stored {

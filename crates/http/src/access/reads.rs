@@ -7,10 +7,10 @@ use http::request::Parts;
 use usher_core::{
     Connection, Result as CoreResult, replica,
     sessions::Actor,
-    tokens::Presented,
+    tokens::{Presented, Principal},
     users::{self, Subject},
 };
-use usher_domain::{Grant, Origin, SessionId, User, UserId};
+use usher_domain::{Grant, Origin, User, UserId};
 
 use super::{Access, Bearer, check, describe, describe_session, describe_user_id, token};
 use crate::{
@@ -177,9 +177,9 @@ pub struct Own {
 }
 
 impl Own {
-    /// Returns the session of the request.
-    pub(crate) fn session(&self) -> SessionId {
-        self.token.principal.session
+    /// Returns whom the request is from, and in which session.
+    pub(crate) fn principal(&self) -> Principal {
+        self.token.principal
     }
 
     /// Reads data of the caller, in the round trip that says whether the session is alive.

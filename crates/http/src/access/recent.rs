@@ -4,7 +4,10 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde_json::json;
 use time::Duration;
-use usher_core::actor::{Actor, By};
+use usher_core::{
+    accounts::{self, Means},
+    actor::{Actor, By},
+};
 
 use super::{SignedIn, token};
 use crate::{
@@ -16,7 +19,8 @@ use crate::{
 pub(crate) const MAX_AGE: Duration = Duration::minutes(10);
 
 /// Somebody who is signed in and proved who they are within the last 10 minutes: by two factors, where the account has a second
-/// one. Whoever did not does so at `/api/auth/reauthenticate`, and then sends the request again.
+/// one. Whoever did not does so at `/api/auth/reauthenticate`, and then sends the request again; who has nothing to do so with signs
+/// in again.
 ///
 /// An API key does not get here: it proves nothing.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub struct Recent<C = SignedIn> {
 
 impl<C> FromRequestParts<App> for Recent<C>
 where
-    C: FromRequestParts<App, Rejection = Problem> + AsRef<Actor>,
+    C: FromRequestParts<App, Rejection = Problem> + AsRef<Actor> + Send + Sync,
 {
     type Rejection = Problem;
 
@@ -35,7 +39,7 @@ where
         // A key is refused before anybody looks it up.
         token(parts, app)?;
         let caller = C::from_request_parts(parts, app).await?;
-        check(caller.as_ref())?;
+        check(app, caller.as_ref()).await?;
         Ok(Self { caller })
     }
 }
@@ -50,7 +54,7 @@ impl<C: Part> Part for Recent<C> {
 }
 
 /// Refuses whoever proved too long ago, or by too little, who they are. A key proves nothing.
-pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
+pub(crate) async fn check(app: &App, actor: &Actor) -> Result<(), Problem> {
     let By::Session(session) = &actor.by else {
         return Err(Problem::from(Code::SessionRequired).by(actor));
     };
@@ -63,8 +67,9 @@ pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
     } else {
         "The second factor was not proved"
     };
-    let mut methods = vec!["password"];
-    methods.extend(actor.factors.methods());
+    // Only who is refused waits for this.
+    let connection = app.database.connection().await?;
+    let means = accounts::find_means(&connection, actor.user.id).await?;
     let age = MAX_AGE.whole_seconds();
     let challenge = format!(
         r#"Bearer error="insufficient_user_authentication", error_description="{description}", max_age={age}"#
@@ -72,6 +77,20 @@ pub(crate) fn check(actor: &Actor) -> Result<(), Problem> {
     Err(Problem::from(Code::ReauthenticationRequired)
         .with_challenge(challenge)
         .with_member("maxAge", json!(age))
-        .with_member("methods", json!(methods))
+        .with_member("methods", json!(methods(actor, means)))
         .by(actor))
+}
+
+/// Returns what proves again who somebody is: the password, and one of the codes where there are any; or the passkey alone. Codes
+/// without a password prove one factor, and nothing.
+fn methods(actor: &Actor, means: Means) -> Vec<&str> {
+    let mut methods = Vec::new();
+    if means.has_password {
+        methods.push("password");
+        methods.extend(actor.factors.methods());
+    }
+    if means.has_passkey {
+        methods.push("passkey");
+    }
+    methods
 }

@@ -3,13 +3,13 @@
 use axum::extract::State;
 use serde_json::json;
 use usher_core::{
-    Author, Connection,
-    factors::{self, Ask, Redemption},
+    Author,
+    factors::{self, Challenge, Redemption},
     limits::Rate,
     one_time::Token,
     sessions::{self, LoginFailure},
 };
-use usher_domain::{Action, Factors, Method, Methods, Origin};
+use usher_domain::Action;
 
 use super::auth::{SessionView, leave_behind, show};
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) fn challenge() -> Operations {
     Operations::default()
         .post(
-            "Signs in with a code, after /api/auth/login asked for the second factor.",
+            "Signs in with a code, after /api/auth/login or /api/auth/link/confirm asked for the second factor.",
             meet,
         )
         .audits(Action::Login)
@@ -38,27 +38,19 @@ pub(crate) fn challenge() -> Operations {
 form! {
     /// The second step of a sign-in.
     ChallengeForm {
-        /// The token that /api/auth/login gave.
+        /// The token that the first step gave.
         challenge_token: String = "challengeToken",
         /// Six digits of the authenticator app, or a recovery code.
         code: String = "code",
     }
 }
 
-/// Answers a right password of an account that has a second factor, or returns `None` when the account was changed meanwhile.
-pub(super) async fn required(
-    connection: &Connection,
-    origin: &Origin,
-    account: &Factors,
-    ask: &Ask<'_>,
-) -> Result<Option<Problem>, Problem> {
-    let challenge = factors::ask(connection, origin, ask).await?;
-    Ok(challenge.map(|challenge| {
-        Problem::from(Code::SecondFactorRequired)
-            .with_member("challengeToken", json!(challenge.token.expose()))
-            .with_member("expiresIn", json!(challenge.expires_in.whole_seconds()))
-            .with_member("methods", json!(account.methods()))
-    }))
+/// Answers a first step that was right, of an account that has a second factor.
+pub(super) fn required(challenge: &Challenge) -> Problem {
+    Problem::from(Code::SecondFactorRequired)
+        .with_member("challengeToken", json!(challenge.token.expose()))
+        .with_member("expiresIn", json!(challenge.expires_in.whole_seconds()))
+        .with_member("methods", json!(challenge.factors.methods()))
 }
 
 /// POST /api/auth/challenge, anyone with a challenge, LOGIN or `LOGIN_FAILED`.
@@ -95,7 +87,6 @@ async fn meet(
         let redemption = Redemption {
             token,
             used: &good.unwrap_or_default(),
-            methods: &Methods::one(Method::Password).and(Method::OneTimeCode),
             attempt: attempt.as_ref(),
         };
         let session = factors::redeem(&connection, &origin, &app.secret, &redemption).await?;

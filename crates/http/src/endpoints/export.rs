@@ -140,7 +140,7 @@ async fn show(
         next,
     };
     Ok(Download {
-        view: view_of(export, own.session(), audit_logs),
+        view: view_of(export, own.principal().session, audit_logs),
         name: "account.json",
     })
 }

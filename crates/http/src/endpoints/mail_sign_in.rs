@@ -1,7 +1,8 @@
 //! `/api/auth/link`: signing in by mail, with a link or a code. Without `USHER_MAIL_SIGN_IN` there is nothing here.
 //!
 //! Whoever asks gets a token to keep, whether or not there is an account, and the owner of the address gets the mail. Neither is
-//! good without the other: who reads the mail elsewhere, or makes somebody click, is not signed in.
+//! good without the other: who reads the mail elsewhere, or makes somebody click, is not signed in. Where the account has a second
+//! factor a mail is the first step alone, as a password is.
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -11,14 +12,18 @@ use http::{StatusCode, request::Parts};
 use usher_core::{
     Author, Connection,
     accounts::{self, Entrant, Redemption, SignInRequest},
-    limits::{self, Rate, Tries},
+    factors,
+    limits::{self, Charge, Rate, Tries},
     mails::Mail,
     one_time::{Shown as Secret, Token},
     sessions,
 };
 use usher_domain::{Action, Email, Invalid, Message, Origin, Purpose, Template};
 
-use super::auth::{SessionView, leave_behind, show};
+use super::{
+    auth::{SessionView, leave_behind, show},
+    challenge,
+};
 use crate::{
     App, Code, Operations, Problem,
     answer::{Shown, json_response, view},
@@ -44,6 +49,7 @@ pub(crate) fn confirm() -> Operations {
         .audits(Action::Login)
         .fails_with(&[
             Code::InvalidSecret,
+            Code::SecondFactorRequired,
             Code::TooManyRequests,
             Code::DatabaseUnavailable,
         ])
@@ -159,7 +165,8 @@ async fn ask(
     Ok(Taken(kept))
 }
 
-/// POST /api/auth/link/confirm, anyone with a secret from a mail and what the device kept, LOGIN or `SECRET_REFUSED`.
+/// POST /api/auth/link/confirm, anyone with a secret from a mail and what the device kept, LOGIN, `LOGIN_CHALLENGE` or
+/// `SECRET_REFUSED`.
 async fn enter(
     State(app): State<App>,
     _: SwitchedOn,
@@ -190,7 +197,15 @@ async fn enter(
             entrant,
             attempt,
         };
-        let entered = go_on(&app, &connection, (&origin, &delivery), &redemption);
+        let counted = count_first_step(&app, &connection, author, entrant).await?;
+        let counted = counted.as_ref();
+        let entered = go_on(
+            &app,
+            &connection,
+            (&origin, &delivery),
+            &redemption,
+            counted,
+        );
         // The code was right, whatever follows.
         let (entered, forgiven) = tokio::join!(entered, limits::forgive(&connection, &charge));
         forgiven?;
@@ -199,10 +214,13 @@ async fn enter(
         }
     }
     // The secret of an attempt whose answer was lost was used by it.
-    if let Some(attempt) = attempt
-        && let Some(session) = sessions::repeated(&connection, attempt).await?
-    {
-        return show(&app, &delivery, &session);
+    if let Some(attempt) = attempt {
+        if let Some(asked) = factors::repeated(&connection, attempt).await? {
+            return Err(challenge::required(&asked));
+        }
+        if let Some(session) = sessions::repeated(&connection, attempt).await? {
+            return show(&app, &delivery, &session);
+        }
     }
     accounts::record_refusal(&connection, author, PURPOSE).await?;
     Err(Code::InvalidSecret.into())
@@ -242,17 +260,37 @@ async fn find(
     Ok(entrant?.filter(|_| is_left))
 }
 
-/// Goes on after a link or a code that is right: with a session, or, where the account has a second factor, not at all. There is
-/// none when the account was changed meanwhile.
+/// Counts a mail that is right, of an account that has a second factor, until the code is right, too: who reads the mails alone does
+/// not try as many codes as they like. Returns what was counted.
+async fn count_first_step(
+    app: &App,
+    connection: &Connection,
+    author: Author<'_>,
+    entrant: &Entrant,
+) -> Result<Option<Charge>, Problem> {
+    if entrant.factors.are_none() {
+        return Ok(None);
+    }
+    let whose = entrant.user.get().to_be_bytes();
+    let charge = app.charge().tries(Tries::MailFactor, &[&whose]);
+    let charge = charge.about_user(entrant.user);
+    let refusal = limits::count(connection, &charge).await?;
+    app.admit(connection, author, &charge, refusal).await?;
+    Ok(Some(charge))
+}
+
+/// Goes on after a link or a code that is right: with a session, or with the question for the second factor. There is neither when
+/// the account was changed meanwhile.
 async fn go_on(
     app: &App,
     connection: &Connection,
     (origin, delivery): (&Origin, &Delivery),
     redemption: &Redemption<'_>,
+    counted: Option<&Charge>,
 ) -> Result<Option<Delivered<Shown<SessionView>>>, Problem> {
-    if !redemption.entrant.factors.are_none() {
-        // A mail alone does not stand for both factors: such an account signs in with its password or a passkey.
-        return Ok(None);
+    if let Some(charge) = counted {
+        let asked = accounts::begin_sign_in(connection, origin, redemption, charge).await?;
+        return asked.map_or(Ok(None), |asked| Err(challenge::required(&asked)));
     }
     let session = accounts::sign_in(connection, origin, &app.secret, redemption).await?;
     let Some(session) = session else {

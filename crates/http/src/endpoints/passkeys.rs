@@ -153,7 +153,7 @@ async fn ask(
 ) -> Result<Shown<OptionsView>, Problem> {
     let party = app.relying_party()?;
     let (actor, known) = own.read(passkeys::find_known).await?;
-    check_recent(&actor)?;
+    check_recent(&app, &actor).await?;
     if known.is_full() {
         return Err(Code::TooManyPasskeys.into());
     }
@@ -232,7 +232,7 @@ async fn remove(
     Spoken(language): Spoken,
     key: Key,
 ) -> Result<Done, Problem> {
-    check_recent(&caller.actor)?;
+    check_recent(&app, &caller.actor).await?;
     let attempt = key.attempt(&app, &caller.sender());
     let mail = told(&app, &caller.actor.user, Template::PasskeyRemoved, language)?;
     let connection = app.database.connection().await?;

@@ -1,20 +1,25 @@
 //! `/api/auth/reauthenticate`: proving again who one is, for what asks for a proof that is not old.
 //!
-//! Everything is proved again that the account has: the password, and a code where there is a second factor.
+//! Everything is proved again that the account has: the password, and a code where there is a second factor. A passkey stands for
+//! both. Who has neither a password nor a passkey signs in again.
 
 use axum::extract::State;
+use serde_json::Value;
 use usher_core::{
     Attempt, Connection, Result as CoreResult,
     factors::{self, Proved, Proving, State as Factor, Used},
+    one_time::Token,
+    passkeys::{self, ProvingPasskey},
     tokens::{self, Principal},
 };
 use usher_domain::{Action, Invalid, Method, Methods, PasswordAttempt};
 
+use super::passkeys::OptionsView;
 use crate::{
     App, Code, Operations, Problem,
-    access::{Challenged, SignedIn},
+    access::{Challenged, Own, SignedIn},
     answer::{Shown, view},
-    input::{Nothing, Query, Repeatable, form},
+    input::{Nothing, Object, Query, Repeatable, form},
     problem::Place,
 };
 
@@ -25,16 +30,36 @@ pub(crate) fn reauthenticate() -> Operations {
             prove,
         )
         .audits(Action::Reauthenticate)
-        .fails_with(&[Code::EditConflict, Code::InvalidCode, Code::TooManyCodes])
+        .fails_with(&[
+            Code::EditConflict,
+            Code::InvalidCode,
+            Code::TooManyCodes,
+            Code::PasswordMissing,
+            Code::PasskeyRefused,
+            Code::Misconfigured,
+        ])
+}
+
+pub(crate) fn options() -> Operations {
+    Operations::default()
+        .post(
+            "Returns what the browser asks for an own passkey with, to prove again who one is.",
+            ask,
+        )
+        .fails_with(&[Code::PasskeyNotFound, Code::Misconfigured])
 }
 
 form! {
-    /// A proof of who one is.
+    /// A proof of who one is: the password and the code, or a passkey.
     ProofForm {
         /// The password, where the account has one.
         password: Option<PasswordAttempt> = "password",
         /// Six digits of the authenticator app, or a recovery code, where the account has a second factor.
         code: Option<String> = "code",
+        /// The token of /api/auth/reauthenticate/options.
+        ceremony_token: Option<String> = "ceremonyToken",
+        /// What `PublicKeyCredential.toJSON` returns.
+        credential: Option<Object> = "credential",
     }
 }
 
@@ -50,7 +75,24 @@ view! {
     }
 }
 
-/// POST /api/auth/reauthenticate, signed in, REAUTHENTICATE, or `PASSWORD_REFUSED` or `CODE_REFUSED`.
+/// POST /api/auth/reauthenticate/options, signed in.
+async fn ask(
+    State(app): State<App>,
+    own: Own,
+    _: Query<Nothing>,
+) -> Result<Shown<OptionsView>, Problem> {
+    let party = app.relying_party()?;
+    let (actor, known) = own.read(passkeys::find_known).await?;
+    if known.is_empty() {
+        return Err(Problem::from(Code::PasskeyNotFound).by(&actor));
+    }
+    let connection = app.database.connection().await?;
+    let who = own.principal();
+    let begun = passkeys::begin_step_up(&connection, &party, who, &known).await?;
+    Ok(Shown::new(begun.into()))
+}
+
+/// POST /api/auth/reauthenticate, signed in, REAUTHENTICATE, or `PASSWORD_REFUSED`, `CODE_REFUSED` or `PASSKEY_REFUSED`.
 async fn prove(
     State(app): State<App>,
     challenged: Challenged,
@@ -59,9 +101,23 @@ async fn prove(
 ) -> Result<Shown<ProofView>, Problem> {
     let caller = &challenged.caller;
     let attempt = sent.attempt(&app, &caller.sender());
-    let ProofForm { password, code } = sent.form;
+    let ProofForm {
+        password,
+        code,
+        ceremony_token,
+        credential,
+    } = sent.form;
+    if ceremony_token.is_some() || credential.is_some() {
+        check_member("password", false, password.is_some())?;
+        check_member("code", false, code.is_some())?;
+        let token = required("ceremonyToken", ceremony_token)?;
+        let answer = required("credential", credential)?;
+        return prove_by_passkey(&app, caller, (&token, &answer.0), attempt.as_ref()).await;
+    }
+    // A code alone proves one factor of two, and nothing at all proves none.
+    challenged.must_have_password()?;
     let needs_code = !caller.actor.factors.are_none();
-    check_member("password", challenged.has_password(), password.is_some())?;
+    check_member("password", true, password.is_some())?;
     check_member("code", needs_code, code.is_some())?;
     // Where an earlier attempt was successful, the change below says so.
     let checked = match password {
@@ -74,17 +130,14 @@ async fn prove(
         None => (None, Code::EditConflict),
     };
     let password = Methods::one(Method::Password);
-    let methods = match (challenged.has_password(), needs_code) {
-        (true, true) => password.and(Method::OneTimeCode),
-        (_, false) => password,
-        (false, true) => Methods::one(Method::OneTimeCode),
+    let methods = if needs_code {
+        password.and(Method::OneTimeCode)
+    } else {
+        password
     };
     let none = Used::default();
     let proving = Proving {
-        principal: Principal {
-            user: caller.actor.user.id,
-            session: caller.session.id,
-        },
+        principal: caller.principal(),
         checked,
         used: needs_code.then(|| good.as_ref().unwrap_or(&none)),
         methods: &methods,
@@ -103,6 +156,29 @@ async fn prove(
         factors::record_refused_code(&connection, author, user).await?;
     }
     Err(Problem::from(refusal).by(&caller.actor))
+}
+
+/// Proves by a passkey, which stands for every factor.
+async fn prove_by_passkey(
+    app: &App,
+    caller: &SignedIn,
+    (token, answer): (&str, &Value),
+    attempt: Option<&Attempt>,
+) -> Result<Shown<ProofView>, Problem> {
+    let party = app.relying_party()?;
+    let token = Token::parse(token);
+    let proving = ProvingPasskey {
+        principal: caller.principal(),
+        token: token.as_ref(),
+        answer,
+        attempt,
+    };
+    let connection = app.database.connection().await?;
+    let proved = passkeys::prove(&connection, &party, caller.author(), &proving).await?;
+    match proved {
+        Some(proved) => show(app, proving.principal, &proved),
+        None => Err(Problem::from(Code::PasskeyRefused).by(&caller.actor)),
+    }
 }
 
 /// Notes a proof that is good, or finds an earlier attempt at it.
@@ -130,11 +206,17 @@ async fn look(
     }
 }
 
+/// Returns a member, or refuses a request without it.
+fn required<T>(name: &str, member: Option<T>) -> Result<T, Problem> {
+    check_member(name, true, member.is_some())?;
+    member.ok_or(Code::ValidationFailed.into())
+}
+
 /// Refuses a member that is missing, or that there is nothing to check against.
 fn check_member(name: &str, is_needed: bool, is_there: bool) -> Result<(), Problem> {
     let invalid = match (is_needed, is_there) {
         (true, false) => Invalid::new("required", "is required"),
-        (false, true) => Invalid::new("unexpected", "is nothing that the account has; remove it"),
+        (false, true) => Invalid::new("unexpected", "is not asked for here; remove it"),
         _ => return Ok(()),
     };
     Err(Problem::invalid_at(

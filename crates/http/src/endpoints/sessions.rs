@@ -78,7 +78,7 @@ async fn list_own(
     let list =
         |connection: Arc<Connection>, user| async move { sessions::list(&connection, user).await };
     let (_, rows) = own.read(list).await?;
-    Ok(listed(&app, &uri, rows, Some(own.session())))
+    Ok(listed(&app, &uri, rows, Some(own.principal().session)))
 }
 
 /// DELETE /api/me/sessions, signed in, LOGOUT.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use usher_core::{
     Author, Connection,
-    factors::Ask,
+    factors::{self, Ask},
     limits::{self, Charge, Rate},
     sessions::{self, LoginFailure, SignIn},
     users::{self, Credentials},
@@ -122,12 +122,12 @@ async fn go_on(
     app: &App,
     connection: &Connection,
     origin: &Origin,
-    (delivery, factors): (&Delivery, &Factors),
+    (delivery, account): (&Delivery, &Factors),
     right: &Ask<'_>,
 ) -> Result<Option<Delivered<Shown<SessionView>>>, Problem> {
-    if !factors.are_none() {
-        let question = challenge::required(connection, origin, factors, right).await?;
-        return question.map_or(Ok(None), Err);
+    if !account.are_none() {
+        let asked = factors::ask(connection, origin, right).await?;
+        return asked.map_or(Ok(None), |asked| Err(challenge::required(&asked)));
     }
     let sign_in = SignIn {
         user: right.user,
