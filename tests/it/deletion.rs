@@ -256,6 +256,18 @@ async fn who_is_activated_by_an_administrator_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn attack_by_deleting_the_account_before_an_administrator_deactivates_it() {
+    let t = start().await;
+    let token = restore_token(&t).await;
+    let off = json!({ "isActive": false });
+    t.admin().patch("/api/users/4", off).await.expect(200);
+    assert_eq!(restore(&t, &token).await.problem(400), "invalid-secret");
+    pass(&t).await;
+    maintain(&t).await;
+    assert_eq!(member(&t).await, json!({ "active": false, "gone": true }));
+}
+
+#[tokio::test]
 async fn attack_by_links_that_were_mailed_before_the_deletion() {
     let t = TestApp::start().await;
     let form = json!({ "email": MEMBER });
