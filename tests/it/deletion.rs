@@ -1,19 +1,16 @@
 //! Deleting one's own account: off at once, gone after a while, and back until then by the link of a mail.
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::{Value, json};
-use usher_tests::{Answer, CRON_SECRET, Caller, PASSWORD, Person, TestApp};
+use usher_tests::{Answer, CRON_SECRET, Caller, PASSWORD, TestApp};
 
 use crate::{
     accounts::{newest_token, verify},
     email_changes,
-    sixteen::{can_be_lost, rounds, winners},
 };
 
 const MEMBER: &str = "member@example.com";
-const RESTORE: &str = "/api/auth/restore";
+pub(crate) const RESTORE: &str = "/api/auth/restore";
 
 /// Deletes the account of a caller.
 pub(crate) async fn leave(caller: &Caller) -> Answer {
@@ -32,12 +29,12 @@ async fn restore(t: &TestApp, token: &str) -> Answer {
     t.anonymous().post(RESTORE, form).await
 }
 
-async fn start() -> TestApp {
+pub(crate) async fn start() -> TestApp {
     TestApp::with(&[("CRON_SECRET", CRON_SECRET)]).await
 }
 
 /// Runs the job that removes what is due.
-async fn maintain(t: &TestApp) {
+pub(crate) async fn maintain(t: &TestApp) {
     t.scheduler().get("/api/cron/maintain").await.expect(200);
 }
 
@@ -51,7 +48,7 @@ async fn pass(t: &TestApp) {
     .await;
 }
 
-async fn member(t: &TestApp) -> Value {
+pub(crate) async fn member(t: &TestApp) -> Value {
     let state = "select json_build_object('active', is_active, 'gone', deleted_at is not null) from users where id = 4";
     t.sql(state, &[]).await
 }
@@ -256,6 +253,18 @@ async fn who_is_activated_by_an_administrator_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn attack_by_deleting_the_account_before_an_administrator_deactivates_it() {
+    let t = start().await;
+    let token = restore_token(&t).await;
+    let off = json!({ "isActive": false });
+    t.admin().patch("/api/users/4", off).await.expect(200);
+    assert_eq!(restore(&t, &token).await.problem(400), "invalid-secret");
+    pass(&t).await;
+    maintain(&t).await;
+    assert_eq!(member(&t).await, json!({ "active": false, "gone": true }));
+}
+
+#[tokio::test]
 async fn attack_by_links_that_were_mailed_before_the_deletion() {
     let t = TestApp::start().await;
     let form = json!({ "email": MEMBER });
@@ -329,67 +338,4 @@ async fn what_is_known_of_a_deletion_that_is_over_is_removed_by_the_scheduler() 
     .await;
     t.scheduler().get("/api/cron/mails").await.expect(200);
     assert_eq!(t.count(kept).await, 0);
-}
-
-/// The day comes while the link is opened: whoever is first wins, and an account is never both back and gone.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_sixteen_who_restore_and_remove_at_the_moment_one_gets_there() {
-    let t = start().await;
-    let person = Person::Member;
-    for round in 0..rounds(20) {
-        let token = restore_token(&t).await;
-        // Due in the middle of what follows.
-        t.execute(
-            "alter table account_deletions disable trigger user;
-            update account_deletions set due_at = clock_timestamp() + interval '15 milliseconds';
-            alter table account_deletions enable trigger user",
-        )
-        .await;
-        let restored = winners(|number| {
-            let (anonymous, scheduler) = (t.anonymous(), t.scheduler());
-            let (form, delay) = (json!({ "token": token }), 2 * number as u64);
-            async move {
-                tokio::time::sleep(Duration::from_millis(delay)).await;
-                if number % 4 == 0 {
-                    scheduler.get("/api/cron/maintain").await.expect(200);
-                    return false;
-                }
-                let answer = anonymous.post(RESTORE, form).await;
-                answer.status() == 204
-            }
-        })
-        .await;
-        maintain(&t).await;
-        let state = member(&t).await;
-        let is_back = json!({ "active": true, "gone": false });
-        let is_gone = json!({ "active": false, "gone": true });
-        assert!(
-            (restored == 1 && state == is_back) || (restored == 0 && state == is_gone),
-            "round {round}: {restored} restored, {state}"
-        );
-        // Back for the next round, signed in as before.
-        t.execute(&format!(
-            "alter table users disable trigger user;
-            alter table sessions disable trigger user;
-            update users set deleted_at = null, is_active = true where id = 4;
-            update sessions set ended_at = null, end_reason = null where id = '{}';
-            alter table sessions enable trigger user;
-            alter table users enable trigger user",
-            person.session()
-        ))
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_looks_first_and_writes_afterwards_restores_more_than_once() {
-    let t = start().await;
-    restore_token(&t).await;
-    can_be_lost(
-        &t,
-        "alter table account_deletions disable trigger user; update account_deletions set ended_at = null",
-        "select ended_at is null from account_deletions",
-        "update account_deletions set ended_at = now()",
-    )
-    .await;
 }

@@ -3,22 +3,14 @@
 use axum::body::Body;
 use http::{Method, header};
 use serde_json::json;
+use usher_http::access::Access;
 use usher_tests::TestApp;
 
-/// Every operation that takes a body.
-const WITH_BODY: [(Method, &str); 7] = [
-    (Method::POST, "/api/auth/login"),
-    (Method::POST, "/api/auth/refresh"),
-    (Method::POST, "/api/auth/logout"),
-    (Method::PATCH, "/api/me"),
-    (Method::POST, "/api/users"),
-    (Method::PATCH, "/api/users/4"),
-    (Method::PUT, "/api/users/4/roles"),
-];
+use crate::operations;
 
 #[tokio::test]
 async fn what_is_no_acceptable_json_is_refused_everywhere() {
-    let t = TestApp::start().await;
+    let t = operations::start().await;
     let deep = format!("{{\"name\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let bodies = [
         "{",
@@ -32,14 +24,11 @@ async fn what_is_no_acceptable_json_is_refused_everywhere() {
         "{'name':1}",
         &deep,
     ];
-    for (method, path) in WITH_BODY {
-        let caller = if path.starts_with("/api/auth") {
-            t.anonymous()
-        } else {
-            t.admin()
-        };
+    for (operation, _) in operations::with_body() {
+        let caller = operation.caller(&t);
+        let (method, path) = (operation.method, operation.path);
         for body in bodies {
-            let answer = caller.json(&method, path, body).await;
+            let answer = caller.json(&method, &path, body).await;
             assert_eq!(
                 answer.problem(400),
                 "malformed-json",
@@ -48,7 +37,7 @@ async fn what_is_no_acceptable_json_is_refused_everywhere() {
         }
         for body in ["[]", "null", "1", "\"text\"", "true"] {
             assert_eq!(
-                caller.json(&method, path, body).await.faults(),
+                caller.json(&method, &path, body).await.faults(),
                 [" type"],
                 "{method} {path}: {body}"
             );
@@ -59,13 +48,10 @@ async fn what_is_no_acceptable_json_is_refused_everywhere() {
 
 #[tokio::test]
 async fn a_body_must_be_declared_as_json() {
-    let t = TestApp::start().await;
-    for (method, path) in WITH_BODY {
-        let caller = if path.starts_with("/api/auth") {
-            t.anonymous()
-        } else {
-            t.admin()
-        };
+    let t = operations::start().await;
+    for (operation, _) in operations::with_body() {
+        let caller = operation.caller(&t);
+        let (method, path) = (operation.method, operation.path);
         for kind in [
             "",
             "text/plain",
@@ -76,7 +62,7 @@ async fn a_body_must_be_declared_as_json() {
             "application/jsonx",
         ] {
             let request = caller
-                .request(&method, path)
+                .request(&method, &path)
                 .header(header::CONTENT_TYPE, kind);
             let answer = caller.send(request.body(Body::from("{}")).unwrap()).await;
             assert_eq!(
@@ -86,7 +72,7 @@ async fn a_body_must_be_declared_as_json() {
             );
         }
         let request = caller
-            .request(&method, path)
+            .request(&method, &path)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONTENT_ENCODING, "gzip");
         assert_eq!(
@@ -97,7 +83,7 @@ async fn a_body_must_be_declared_as_json() {
             "unsupported-media-type"
         );
         let request = caller
-            .request(&method, path)
+            .request(&method, &path)
             .header(header::CONTENT_TYPE, "Application/JSON;charset=UTF-8");
         assert_ne!(
             caller
@@ -120,16 +106,13 @@ async fn a_body_must_be_declared_as_json() {
 
 #[tokio::test]
 async fn a_body_has_a_largest_size() {
-    let t = TestApp::start().await;
-    for (method, path) in WITH_BODY {
-        let caller = if path.starts_with("/api/auth") {
-            t.anonymous()
-        } else {
-            t.admin()
-        };
+    let t = operations::start().await;
+    for (operation, _) in operations::with_body() {
+        let caller = operation.caller(&t);
+        let (method, path) = (operation.method, operation.path);
         let large = format!("{{\"name\":\"{}\"}}", "a".repeat(64 * 1024));
         assert_eq!(
-            caller.json(&method, path, &large).await.problem(413),
+            caller.json(&method, &path, &large).await.problem(413),
             "body-too-large",
             "{method} {path}"
         );
@@ -144,16 +127,15 @@ async fn a_body_has_a_largest_size() {
 #[tokio::test]
 async fn the_permission_is_decided_before_the_body_is_read() {
     let t = TestApp::start().await;
-    for (method, path) in WITH_BODY
-        .into_iter()
-        .filter(|(_, path)| path.starts_with("/api/users"))
-    {
+    let guarded = operations::with_body().into_iter();
+    for (operation, _) in guarded.filter(|(one, _)| matches!(one.access, Access::May(_))) {
+        let (method, path) = (operation.method, operation.path);
         assert_eq!(
-            t.anonymous().json(&method, path, "{").await.problem(401),
+            t.anonymous().json(&method, &path, "{").await.problem(401),
             "unauthenticated"
         );
         assert_eq!(
-            t.member().json(&method, path, "{").await.problem(403),
+            t.member().json(&method, &path, "{").await.problem(403),
             "forbidden"
         );
     }
@@ -336,37 +318,12 @@ async fn a_strange_program_name_is_kept_as_plain_text() {
 
 #[tokio::test]
 async fn a_parameter_that_nobody_knows_is_refused() {
-    let t = TestApp::start().await;
-    let admin = t.admin();
-    let change = json!({ "name": "Mem" });
-    for answer in [
-        admin.get("/api/roles?x=1").await,
-        admin.get("/api/me?x=1").await,
-        admin.get("/api/users?x=1").await,
-        admin.get("/api/users/4?x=1").await,
-        admin.get("/api/users/4/roles?x=1").await,
-        admin.get("/api/audit-logs?x=1").await,
-        admin
-            .post(
-                "/api/users?x=1",
-                json!({ "name": "A", "email": "a@example.com" }),
-            )
-            .await,
-        admin.patch("/api/me?x=1", change.clone()).await,
-        admin.patch("/api/users/4?x=1", change).await,
-        admin
-            .put("/api/users/4/roles?x=1", json!({ "roles": ["auditor"] }))
-            .await,
-        admin.delete("/api/users/4?x=1").await,
-        admin.get("/api/health?x=1").await,
-        admin.get("/api/health/live?x=1").await,
-        admin.get("/api/health/ready?x=1").await,
-        admin.get("/api/auth/jwks?x=1").await,
-        admin.post("/api/auth/login?x=1", json!({})).await,
-        admin.post("/api/auth/refresh?x=1", json!({})).await,
-        admin.post("/api/auth/logout?x=1", json!({})).await,
-    ] {
-        assert_eq!(answer.faults(), ["x unknown"]);
+    let t = operations::start().await;
+    let all = operations::all().into_iter();
+    for operation in all.filter(|one| !matches!(one.access, Access::Scheduler)) {
+        let path = format!("{}?x=1", operation.path);
+        let answer = operation.call_at(&operation.caller(&t), &path).await;
+        assert_eq!(answer.faults(), ["x unknown"], "{}", operation.name());
     }
     assert!(t.audit().await.is_empty());
 }

@@ -151,3 +151,59 @@ fn no_file_grows_beyond_reading() {
         }
     }
 }
+
+#[test]
+fn the_page_of_attacks_names_tests_that_there_are_and_leaves_no_number_out() {
+    let root = repository();
+    let page = fs::read_to_string(root.join("docs/attacks.md")).unwrap();
+    let mut named = 0;
+    for place in page.split('`').filter(|text| text.contains(".rs::")) {
+        let (file, test) = place.split_once("::").unwrap();
+        let source = fs::read_to_string(root.join(file)).unwrap_or_default();
+        let declared = format!("fn {test}(");
+        assert!(source.contains(&declared), "there is no test {place}");
+        named += 1;
+    }
+    assert!(named > 70, "{named} tests are named");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let numbers: Vec<usize> = rows
+        .filter_map(|row| row.split(' ').next()?.parse().ok())
+        .collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (1..=52).collect::<Vec<_>>(), "{numbers:?}");
+}
+
+/// Hashes of secrets are looked up by the database; these are the places that compare one in the process.
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    for (file, comparison) in [
+        ("crates/core/src/passwords.rs", "output.ct_eq("),
+        ("crates/core/src/factors/totp.rs", ".ct_eq(shown"),
+        ("crates/core/src/refresh.rs", ".ct_eq(hash)"),
+        ("crates/core/src/secret.rs", "tag.ct_eq("),
+        ("crates/core/src/limits/device.rs", "hmac::verify("),
+        (
+            "crates/http/src/app.rs",
+            "self.secret.is_equal(known, token)",
+        ),
+        ("crates/core/src/secret.rs", "fn is_equal("),
+    ] {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        assert!(text.contains(comparison), "{file} compares otherwise");
+    }
+    let plain = [
+        "hash() ==",
+        "== hash",
+        "tag ==",
+        "== tag",
+        "secret ==",
+        "== secret",
+    ];
+    let found = lines_with("crates/core/src", &plain);
+    let outside: Vec<_> = found
+        .iter()
+        .filter(|line| !line.contains("tests"))
+        .collect();
+    assert!(outside.is_empty(), "{outside:#?}");
+}

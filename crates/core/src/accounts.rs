@@ -24,8 +24,8 @@ mod password;
 mod sign_in;
 
 pub use deletion::{
-    NewDeletion, find_deletion, find_restorable, record_refused_restore, remove_due,
-    request_deletion, restore,
+    NewDeletion, bar_restoration, find_deletion, find_restorable, record_refused_restore,
+    remove_due, request_deletion, restore,
 };
 pub use email_change::{
     ConfirmError, EmailChange, NewEmailChange, Side, cancel_email_change, confirm_email_change,
@@ -199,6 +199,7 @@ pub async fn verify(
           from secret
           where users.id = secret.user_id
             and users.email = secret.address
+            and users.is_active
             and users.deleted_at is null
           returning users.id as entity_id
         ),

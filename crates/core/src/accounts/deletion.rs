@@ -173,6 +173,32 @@ pub async fn restore(
     Ok(row.is_some())
 }
 
+/// Voids the link that undoes the deletion of a user, whom somebody else wants to stay deactivated. The day stays.
+///
+/// What the link is in its place is known to nobody. Without a deletion there is nothing to do.
+pub async fn bar_restoration(
+    connection: &Connection,
+    author: Author<'_>,
+    user: UserId,
+) -> Result<()> {
+    let statement = "change as (
+          update account_deletions
+          set restore_hash = $2
+          where user_id = $1
+            and ended_at is null
+          returning user_id as entity_id
+        )";
+    let hash = Token::generate()?.hash();
+    let parameters: &[Parameter<'_>] =
+        &[(&user.get(), Type::INT8), (&hash.as_slice(), Type::BYTEA)];
+    let event = Event::new(Action::Update, Entity::User)
+        .with_payload(serde_json::json!({ "restoration": "barred" }));
+    connection
+        .change("bar restoration", author, &event, statement, parameters)
+        .await?;
+    Ok(())
+}
+
 /// Writes down that a link to undo a deletion was shown which is not good.
 pub async fn record_refused_restore(connection: &Connection, author: Author<'_>) -> Result<()> {
     let event = Event::new(Action::SecretRefused, Entity::User)

@@ -229,6 +229,7 @@ async fn remove(
     State(app): State<App>,
     caller: SignedIn,
     PasskeyPath(passkey): PasskeyPath,
+    _: Query<Nothing>,
     Spoken(language): Spoken,
     key: Key,
 ) -> Result<Done, Problem> {

@@ -1,12 +1,15 @@
 //! `/api/users`: finding, creating, changing and removing users.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::extract::State;
 use http::Uri;
 use time::OffsetDateTime;
 use usher_core::{
-    Connection,
+    Connection, accounts,
     passwords::Owner,
     users::{self, Count, ListUsers},
 };
@@ -269,12 +272,19 @@ async fn change(
 ) -> Result<Shown<UserView>, Problem> {
     let attempt = sent.attempt(&app, &target.caller.sender());
     let form = sent.form;
-    let patch = |before: &User| User {
-        name: form.name.clone().unwrap_or_else(|| before.name.clone()),
-        email: form.email.clone().unwrap_or_else(|| before.email.clone()),
-        is_active: form.is_active.unwrap_or(before.is_active),
-        avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
-        ..before.clone()
+    let is_barred = AtomicBool::new(false);
+    let patch = |before: &User| {
+        is_barred.store(
+            form.is_active == Some(false) && !before.is_active,
+            Ordering::Relaxed,
+        );
+        User {
+            name: form.name.clone().unwrap_or_else(|| before.name.clone()),
+            email: form.email.clone().unwrap_or_else(|| before.email.clone()),
+            is_active: form.is_active.unwrap_or(before.is_active),
+            avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
+            ..before.clone()
+        }
     };
     let edit = Edit {
         caller: &target.caller,
@@ -283,6 +293,11 @@ async fn change(
         attempt: attempt.as_ref(),
     };
     let user = edit::run(&app, &edit, target.user, patch).await?;
+    // Whom the owner's own deletion has deactivated before is not to come back by the link of that.
+    if is_barred.into_inner() {
+        let connection = app.database.connection().await?;
+        accounts::bar_restoration(&connection, target.caller.author(), user.id).await?;
+    }
     Ok(shown(&user))
 }
 
