@@ -40,6 +40,8 @@ pub enum Template {
     SecondFactorsReset,
     /// There are new recovery codes.
     RecoveryCodesRenewed,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
     /// A passkey was added to the account.
     PasskeyAdded,
     /// A passkey was removed from the account.
@@ -50,7 +52,7 @@ pub enum Template {
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -67,6 +69,7 @@ impl Template {
         Self::SecondFactorRemoved,
         Self::SecondFactorsReset,
         Self::RecoveryCodesRenewed,
+        Self::RecoveryCodeUsed,
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
         Self::SignIn,
@@ -91,6 +94,7 @@ impl Template {
             Self::SecondFactorRemoved => "second-factor-removed",
             Self::SecondFactorsReset => "second-factors-reset",
             Self::RecoveryCodesRenewed => "recovery-codes-renewed",
+            Self::RecoveryCodeUsed => "recovery-code-used",
             Self::PasskeyAdded => "passkey-added",
             Self::PasskeyRemoved => "passkey-removed",
             Self::SignIn => "sign-in",
@@ -105,6 +109,7 @@ impl Template {
             Self::ConfirmEmailChange => &["link", "cancel", "address"],
             Self::EmailChanged => &["old", "address"],
             Self::AccountDeletion => &["link", "days"],
+            Self::RecoveryCodeUsed => &["left"],
             Self::AccountExists
             | Self::PasswordChanged
             | Self::OwnPasswordChanged
