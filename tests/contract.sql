@@ -170,11 +170,31 @@ prepare contract (text) as select from users where deleted_at is null and (name 
 deallocate contract;
 
 -- export account
-prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.email_verified_at, users.is_self_registered, users.password is not null as has_password, users.password_changed_at, now() as exported_at from users where id = $1 and deleted_at is null;
+prepare contract (int8) as select users.id, users.name, users.email, users.roles, users.is_active, users.avatar_url, users.version, users.created_at, users.updated_at, users.email_verified_at, users.is_self_registered, users.password is not null as has_password, users.password_changed_at, users.has_short_password, users.factors_changed_at, now() as exported_at from users where id = $1 and deleted_at is null;
+deallocate contract;
+
+-- export app
+prepare contract (int8) as select created_at, confirmed_at, last_used_at from totp_factors where user_id = $1;
+deallocate contract;
+
+-- export deletion
+prepare contract (int8) as select created_at, due_at, ended_at from account_deletions where user_id = $1;
 deallocate contract;
 
 -- export email change
 prepare contract (int8) as select new_email, old_confirmed_at, new_confirmed_at, created_at, expires_at from email_changes where user_id = $1 and ended_at is null and expires_at > now();
+deallocate contract;
+
+-- export invitations
+prepare contract (int8, int8) as select invitations.email, invitations.name, invitations.roles, invitations.invited_by = $1 as is_own, invitations.created_at, invitations.expires_at, invitations.accepted_at, invitations.revoked_at from invitations where invitations.id in ( select made.id from invitations as made where made.invited_by = $1 union all select got.id from users join invitations as got on got.email = users.email where users.id = $1 ) order by invitations.created_at desc, invitations.id desc limit $2;
+deallocate contract;
+
+-- export passkeys
+prepare contract (int8) as select passkeys.id, passkeys.name, passkeys.credential_id, passkey_handles.handle, passkeys.sign_count, passkeys.is_syncable, passkeys.is_synced, passkeys.created_at, passkeys.last_used_at from passkeys left join passkey_handles on passkey_handles.user_id = passkeys.user_id where passkeys.user_id = $1 order by passkeys.created_at desc, passkeys.id;
+deallocate contract;
+
+-- export recovery codes
+prepare contract (int8) as select created_at, used_at from recovery_codes where user_id = $1 order by used_at, created_at;
 deallocate contract;
 
 -- export roles
@@ -182,7 +202,7 @@ prepare contract (int8) as select roles.name, roles.description, roles.permissio
 deallocate contract;
 
 -- export sessions
-prepare contract (int8, int8) as select id, created_at, refreshed_at as last_seen_at, expires_at, ended_at, end_reason, ip, user_agent from sessions where user_id = $1 order by created_at desc, id limit $2;
+prepare contract (int8, int8) as select id, created_at, sessions.methods, coalesce(sessions.authenticated_at, sessions.created_at) as authenticated_at, refreshed_at as last_seen_at, expires_at, ended_at, end_reason, ip, user_agent from sessions where user_id = $1 order by created_at desc, id limit $2;
 deallocate contract;
 
 -- find attempt
