@@ -49,6 +49,7 @@ async fn meet(app: App, token: Token, code: String) -> bool {
         token: &token,
         used: &used,
         attempt: None,
+        mail: None,
     };
     let session = factors::redeem(&connection, &origin(), &app.secret, &redemption).await;
     session.unwrap().is_some()

@@ -70,6 +70,7 @@ mod prepared;
 mod privileges;
 mod pwned;
 mod races;
+mod recovery_codes;
 mod refresh;
 mod repeated_changes;
 mod roles;

@@ -193,11 +193,6 @@ async fn new_recovery_codes_void_the_old_ones() {
     let enrolled = enrol(&t, Person::Member).await;
     let renewed = t.member().request_without_body(&Method::POST, CODES).await;
     let renewed = renewed.expect(200)["recoveryCodes"].clone();
-    let question = half(&t, Person::Member).await;
-    let old = meet(&t, &question, &enrolled.codes[0]).await;
-    assert_eq!(old.problem(401), "invalid-code");
-    let new = renewed[0].as_str().unwrap();
-    meet(&t, &question, new).await.expect(200);
     assert!(
         t.mails()
             .await
@@ -206,6 +201,11 @@ async fn new_recovery_codes_void_the_old_ones() {
             .text
             .contains("The old ones are void")
     );
+    let question = half(&t, Person::Member).await;
+    let old = meet(&t, &question, &enrolled.codes[0]).await;
+    assert_eq!(old.problem(401), "invalid-code");
+    let new = renewed[0].as_str().unwrap();
+    meet(&t, &question, new).await.expect(200);
 }
 
 #[tokio::test]

@@ -31,7 +31,10 @@ pub use email_change::{
     ConfirmError, EmailChange, NewEmailChange, Side, cancel_email_change, confirm_email_change,
     find_email_change, record_refused_email_change, request_email_change,
 };
-pub use export::{Export, KeptSession, WaitingEmailChange, find_export, record_export};
+pub use export::{
+    Export, KeptApiKey, KeptApp, KeptDeletion, KeptInvitation, KeptPasskey, KeptRecoveryCode,
+    KeptSession, WaitingEmailChange, find_export, record_export,
+};
 pub use password::{
     Means, PasswordChange, change_password, find_means, find_password, record_refused_password,
 };

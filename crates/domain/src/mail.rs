@@ -40,6 +40,8 @@ pub enum Template {
     SecondFactorsReset,
     /// There are new recovery codes.
     RecoveryCodesRenewed,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
     /// A passkey was added to the account.
     PasskeyAdded,
     /// A passkey was removed from the account.
@@ -52,7 +54,7 @@ pub enum Template {
 
 impl Template {
     /// Every one there is.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::ResetPassword,
@@ -69,6 +71,7 @@ impl Template {
         Self::SecondFactorRemoved,
         Self::SecondFactorsReset,
         Self::RecoveryCodesRenewed,
+        Self::RecoveryCodeUsed,
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
         Self::SignIn,
@@ -94,6 +97,7 @@ impl Template {
             Self::SecondFactorRemoved => "second-factor-removed",
             Self::SecondFactorsReset => "second-factors-reset",
             Self::RecoveryCodesRenewed => "recovery-codes-renewed",
+            Self::RecoveryCodeUsed => "recovery-code-used",
             Self::PasskeyAdded => "passkey-added",
             Self::PasskeyRemoved => "passkey-removed",
             Self::SignIn => "sign-in",
@@ -110,6 +114,7 @@ impl Template {
             Self::EmailChanged => &["old", "address"],
             Self::AccountDeletion => &["link", "days"],
             Self::ApiKeyCreated => &["name", "scopes", "days"],
+            Self::RecoveryCodeUsed => &["left"],
             Self::AccountExists
             | Self::PasswordChanged
             | Self::OwnPasswordChanged

@@ -20,12 +20,17 @@ pub(super) async fn visit(t: &TestApp) {
     meet(t, &challenge, "nonsense").await.problem(401);
     meet(t, &challenge, &enrolled.codes[0]).await.expect(200);
     by_mail(t, &enrolled.codes[5]).await;
+    let challenge = half(t, Person::Member).await;
+    meet(t, &challenge, &enrolled.code(t).await)
+        .await
+        .expect(200);
     let prove = async |code: &str| {
         let form = json!({ "password": PASSWORD, "code": code });
         member.post(PROVE, form).await
     };
     prove("nonsense").await.problem(401);
     prove(&enrolled.codes[1]).await.expect(200);
+    prove(&enrolled.code(t).await).await.expect(200);
     let old = "update sessions
         set created_at = now() - interval '1 day', authenticated_at = null
         where user_id = 4";

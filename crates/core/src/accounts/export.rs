@@ -4,13 +4,19 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 use tokio_postgres::{Row, types::Type};
-use usher_domain::{Action, Email, Entity, Event, Role, RoleName, SessionId, User, UserId};
+use usher_domain::{Action, Email, Entity, Event, Proof, Role, RoleName, SessionId, User, UserId};
 
 use crate::{
     Author, Connection, Result,
     connection::Parameter,
-    row::{self, USER_COLUMNS},
+    row::{self, PROOF_COLUMNS, USER_COLUMNS},
 };
+
+mod means;
+mod requests;
+
+pub use means::{KeptApiKey, KeptApp, KeptPasskey, KeptRecoveryCode};
+pub use requests::{KeptDeletion, KeptInvitation};
 
 /// How many sessions an export holds, the newest ones.
 const MOST_SESSIONS: i64 = 1000;
@@ -30,12 +36,28 @@ pub struct Export {
     pub has_password: bool,
     /// When it was set anew.
     pub password_changed_at: Option<OffsetDateTime>,
+    /// Whether the password is one that is enough beside a second factor alone.
+    pub has_short_password: bool,
+    /// When a second factor was last taken or given up.
+    pub factors_changed_at: Option<OffsetDateTime>,
     /// The roles held.
     pub roles: Vec<Role>,
     /// The sessions, also those that ended and are still kept, the newest first.
     pub sessions: Vec<KeptSession>,
     /// A change of address that waits to be confirmed.
     pub email_change: Option<WaitingEmailChange>,
+    /// The authenticator app, in force or begun.
+    pub app: Option<KeptApp>,
+    /// The recovery codes that are kept.
+    pub recovery_codes: Vec<KeptRecoveryCode>,
+    /// The passkeys.
+    pub passkeys: Vec<KeptPasskey>,
+    /// The API keys, the newest first.
+    pub api_keys: Vec<KeptApiKey>,
+    /// The invitations that the user made or got and that are kept, the newest first.
+    pub invitations: Vec<KeptInvitation>,
+    /// A deletion of the account that was asked for.
+    pub deletion: Option<KeptDeletion>,
 }
 
 /// A session, alive or not.
@@ -45,6 +67,8 @@ pub struct KeptSession {
     pub id: SessionId,
     /// When the user signed in.
     pub created_at: OffsetDateTime,
+    /// By what and when the user last proved who they are.
+    pub proof: Proof,
     /// When it was last prolonged.
     pub last_seen_at: OffsetDateTime,
     /// When it ends at the latest.
@@ -77,12 +101,28 @@ pub struct WaitingEmailChange {
 /// Reads what is held about a user, or returns `None` when there is no such user.
 pub async fn find_export(connection: &Connection, user: UserId) -> Result<Option<Export>> {
     let id = user.get();
-    let (account, roles, sessions, email_change) = tokio::try_join!(
-        account(connection, id),
-        roles(connection, id),
-        sessions(connection, id),
-        email_change(connection, id),
-    )?;
+    let held = async {
+        tokio::try_join!(
+            account(connection, id),
+            roles(connection, id),
+            sessions(connection, id),
+            email_change(connection, id),
+        )
+    };
+    let more = async {
+        tokio::try_join!(
+            means::app(connection, id),
+            means::recovery_codes(connection, id),
+            means::passkeys(connection, id),
+            means::api_keys(connection, id),
+            requests::invitations(connection, id),
+            requests::deletion(connection, id),
+        )
+    };
+    // One wait for all of it.
+    let (held, more) = tokio::try_join!(held, more)?;
+    let (account, roles, sessions, email_change) = held;
+    let (app, recovery_codes, passkeys, api_keys, invitations, deletion) = more;
     let Some(account) = account else {
         return Ok(None);
     };
@@ -93,9 +133,17 @@ pub async fn find_export(connection: &Connection, user: UserId) -> Result<Option
         is_self_registered: row::get(&account, "is_self_registered")?,
         has_password: row::get(&account, "has_password")?,
         password_changed_at: row::get(&account, "password_changed_at")?,
+        has_short_password: row::get(&account, "has_short_password")?,
+        factors_changed_at: row::get(&account, "factors_changed_at")?,
         roles,
         sessions,
         email_change,
+        app,
+        recovery_codes,
+        passkeys,
+        api_keys,
+        invitations,
+        deletion,
     }))
 }
 
@@ -123,6 +171,8 @@ async fn account(connection: &Connection, id: i64) -> Result<Option<Row>> {
           users.is_self_registered,
           users.password is not null as has_password,
           users.password_changed_at,
+          users.has_short_password,
+          users.factors_changed_at,
           now() as exported_at
         from users
         where id = $1
@@ -158,9 +208,11 @@ async fn roles(connection: &Connection, id: i64) -> Result<Vec<Role>> {
 }
 
 async fn sessions(connection: &Connection, id: i64) -> Result<Vec<KeptSession>> {
-    let statement = "select
+    let statement = format!(
+        "select
           id,
           created_at,
+          {PROOF_COLUMNS},
           refreshed_at as last_seen_at,
           expires_at,
           ended_at,
@@ -170,15 +222,17 @@ async fn sessions(connection: &Connection, id: i64) -> Result<Vec<KeptSession>> 
         from sessions
         where user_id = $1
         order by created_at desc, id
-        limit $2";
+        limit $2"
+    );
     let parameters: &[Parameter<'_>] = &[(&id, Type::INT8), (&MOST_SESSIONS, Type::INT8)];
     let rows = connection
-        .rows("export sessions", statement, parameters)
+        .rows("export sessions", &statement, parameters)
         .await?;
     let session = |row: &Row| {
         Ok(KeptSession {
             id: SessionId::new(row::get(row, "id")?),
             created_at: row::get(row, "created_at")?,
+            proof: row::proof(row)?,
             last_seen_at: row::get(row, "last_seen_at")?,
             expires_at: row::get(row, "expires_at")?,
             ended_at: row::get(row, "ended_at")?,

@@ -9,13 +9,14 @@ use uuid::Builder;
 
 use super::{
     MOST_TRIES,
-    codes::{NOW, Tried, Used, used},
+    codes::{Tried, Used, told, used},
     half::proved,
 };
 use crate::{
     Attempt, Author, Connection, Result,
     bytes::random,
     connection::Parameter,
+    mails::Mail,
     one_time::Token,
     refresh::RefreshToken,
     row::USER_COLUMNS,
@@ -58,7 +59,8 @@ pub async fn count_challenge_try(
             where totp_factors.user_id = challenges.user_id
               and totp_factors.confirmed_at is not null
           ) as sealed,
-          {NOW}",
+          {told}",
+        told = told("challenges"),
         proved = proved("users.password", "users.email", "challenges.methods"),
     );
     let request = attempt.and_then(Attempt::request);
@@ -82,6 +84,8 @@ pub struct Redemption<'a> {
     pub used: &'a Used,
     /// The request, when it may be sent again.
     pub attempt: Option<&'a Attempt>,
+    /// What the owner is told of the code.
+    pub mail: Option<&'a Mail>,
 }
 
 /// Begins a session, or returns `None` when the code or the challenge was used before, or the account was changed meanwhile.
@@ -115,6 +119,7 @@ pub async fn redeem(
     ];
     let event = Event::new(Action::Login, Entity::User).with_session(id);
     let author = Author::subject(id, origin).once(attempt);
+    let author = redemption.mail.map_or(author, |mail| author.mailing(mail));
     let changed = connection
         .change_once(
             "redeem challenge",

@@ -1,7 +1,7 @@
 //! Codes that somebody shows: each try is counted before it is looked at, and each code is good once.
 
 use tokio_postgres::{Row, types::Type};
-use usher_domain::{Action, Entity, Event, UserId};
+use usher_domain::{Action, Email, Entity, Event, UserId};
 use zeroize::Zeroizing;
 
 use super::{MOST_TRIES, recovery, totp};
@@ -29,6 +29,10 @@ pub enum State {
 pub struct Tried {
     /// The user.
     pub user: UserId,
+    /// The address, for what the owner is told.
+    pub email: Email,
+    /// How many recovery codes there were. Another one that is used at the same moment is not seen.
+    pub recovery_codes: i64,
     pub(super) sealed: Option<Vec<u8>>,
     /// Seconds since 1970, by the clock of the database.
     now: i64,
@@ -44,6 +48,11 @@ pub struct Used {
 }
 
 impl Used {
+    /// Tells whether it is a recovery code.
+    pub fn is_recovery_code(&self) -> bool {
+        self.recovery.is_some()
+    }
+
     /// Returns what [`used`] takes.
     pub(super) fn values(&self) -> (Option<i64>, Option<&[u8]>, Option<&[u8]>) {
         let recovery = self.recovery.as_ref().map(<[u8; 32]>::as_slice);
@@ -86,13 +95,30 @@ pub(super) fn used(first: usize, holder: &str) -> String {
     )
 }
 
-/// What a try is told of the factors of its user: those of `table`, which has the column `user_id`.
-pub(super) const NOW: &str = "extract(epoch from now())::bigint as now";
+/// Writes what a try is told beside the secret, of the user whose id is the column `user_id` of a table.
+pub(super) fn told(table: &str) -> String {
+    format!(
+        "extract(epoch from now())::bigint as now,
+          (
+            select users.email
+            from users
+            where users.id = {table}.user_id
+          ) as email,
+          (
+            select count(*)
+            from recovery_codes
+            where recovery_codes.user_id = {table}.user_id
+              and recovery_codes.used_at is null
+          ) as recovery_codes"
+    )
+}
 
 impl Tried {
     pub(super) fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             user: UserId::new(row::get(row, "user_id")?),
+            email: row::parse(row, "email", Email::parse)?,
+            recovery_codes: row::get(row, "recovery_codes")?,
             sealed: row::get(row, "sealed")?,
             now: row::get(row, "now")?,
         })
@@ -163,7 +189,8 @@ pub async fn count_try(
         returning
           user_id,
           sealed,
-          {NOW}"
+          {told}",
+        told = told("totp_factors"),
     );
     let request = attempt.and_then(Attempt::request);
     let is_in_force = state == State::InForce;

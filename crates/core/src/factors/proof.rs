@@ -7,7 +7,7 @@ use usher_domain::{Action, Entity, Event, Methods, Proof};
 use super::codes::{Used, used};
 use crate::{
     Attempt, Author, Connection, Result, audited::Changed, connection::Parameter, idempotency,
-    passwords::PasswordHash, row, tokens::Principal,
+    mails::Mail, passwords::PasswordHash, row, tokens::Principal,
 };
 
 /// A proof that was given again.
@@ -20,6 +20,8 @@ pub struct Proving<'a> {
     pub used: Option<&'a Used>,
     /// By what it was proved.
     pub methods: &'a Methods,
+    /// What the owner is told of the code.
+    pub mail: Option<&'a Mail>,
 }
 
 /// What the session is worth from now on.
@@ -67,6 +69,7 @@ pub async fn prove_again(
         (&recovery, Type::BYTEA),
     ];
     let event = Event::new(Action::Reauthenticate, Entity::User);
+    let author = proving.mail.map_or(author, |mail| author.mailing(mail));
     let changed = connection
         .change_once(
             "prove again",

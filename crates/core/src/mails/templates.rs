@@ -59,6 +59,8 @@ bundled! {
     SecondFactorsReset German "second-factors-reset.de",
     RecoveryCodesRenewed English "recovery-codes-renewed.en",
     RecoveryCodesRenewed German "recovery-codes-renewed.de",
+    RecoveryCodeUsed English "recovery-code-used.en",
+    RecoveryCodeUsed German "recovery-code-used.de",
     PasskeyAdded English "passkey-added.en",
     PasskeyAdded German "passkey-added.de",
     PasskeyRemoved English "passkey-removed.en",

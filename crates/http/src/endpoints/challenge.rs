@@ -4,12 +4,13 @@ use axum::extract::State;
 use serde_json::json;
 use usher_core::{
     Author,
-    factors::{self, Challenge, Redemption},
+    factors::{self, Challenge, Redemption, Tried, Used},
     limits::Rate,
+    mails::Mail,
     one_time::Token,
     sessions::{self, LoginFailure},
 };
-use usher_domain::Action;
+use usher_domain::{Action, Language, Message, Template};
 
 use super::auth::{SessionView, leave_behind, show};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     answer::Shown,
     delivery::{Delivered, Delivery},
     input::{Nothing, Query, Repeatable, form},
-    origin::From,
+    origin::{From, Spoken},
 };
 
 pub(crate) fn challenge() -> Operations {
@@ -53,10 +54,31 @@ pub(super) fn required(challenge: &Challenge) -> Problem {
         .with_member("methods", json!(challenge.factors.methods()))
 }
 
+/// Returns what the owner is told of a recovery code that is used, with how many are left; of other codes there is nothing to tell.
+pub(super) fn notice(
+    app: &App,
+    tried: &Tried,
+    used: &Used,
+    language: Language,
+) -> Result<Option<Mail>, Problem> {
+    if !used.is_recovery_code() {
+        return Ok(None);
+    }
+    let left = (tried.recovery_codes - 1).max(0);
+    let message = Message {
+        recipient: tried.email.clone(),
+        template: Template::RecoveryCodeUsed,
+        language,
+        values: vec![("left", left.to_string())],
+    };
+    Ok(Some(Mail::new(&app.secret, &message)?))
+}
+
 /// POST /api/auth/challenge, anyone with a challenge, LOGIN or `LOGIN_FAILED`.
 async fn meet(
     State(app): State<App>,
     From(origin): From,
+    Spoken(language): Spoken,
     delivery: Delivery,
     _: Query<Nothing>,
     sent: Repeatable<ChallengeForm>,
@@ -84,10 +106,16 @@ async fn meet(
     if let Some(token) = &token
         && (good.is_some() || attempt.is_some())
     {
+        let used = good.unwrap_or_default();
+        let mail = match &tried {
+            Some(tried) => notice(&app, tried, &used, language)?,
+            None => None,
+        };
         let redemption = Redemption {
             token,
-            used: &good.unwrap_or_default(),
+            used: &used,
             attempt: attempt.as_ref(),
+            mail: mail.as_ref(),
         };
         let session = factors::redeem(&connection, &origin, &app.secret, &redemption).await?;
         if let Some(session) = session {

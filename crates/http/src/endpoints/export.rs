@@ -13,6 +13,12 @@ use usher_core::{
 };
 use usher_domain::{Action, Limit, Permission, Role, SessionId};
 
+mod held;
+
+use held::{
+    ApiKeyExport, DeletionExport, FactorExport, InvitationExport, PasskeyExport, RecoveryCodeExport,
+};
+
 use super::audit_logs::{OwnAuditLogView, own_view_of};
 use crate::{
     App, Code, Operations, Problem,
@@ -44,6 +50,20 @@ view! {
         sessions: Vec<SessionExport>,
         /// A change of address that waits to be confirmed.
         email_change: Option<EmailChangeExport>,
+        /// The second factors, in force or begun; never a secret.
+        second_factors: Vec<FactorExport>,
+        /// How many recovery codes are good.
+        recovery_codes_left: usize,
+        /// The recovery codes that are kept, also those that were used; never a code.
+        recovery_codes: Vec<RecoveryCodeExport>,
+        /// The passkeys, the newest first.
+        passkeys: Vec<PasskeyExport>,
+        /// The API keys, also those that are over and still kept, the newest 1,000; never a secret.
+        api_keys: Vec<ApiKeyExport>,
+        /// The invitations that one made or got and that are kept, the newest 1,000.
+        invitations: Vec<InvitationExport>,
+        /// A deletion of the account that one asked for.
+        deletion: Option<DeletionExport>,
         /// What one did, and what others did to the account.
         audit_logs: TrailExport,
     }
@@ -52,6 +72,10 @@ view! {
 /// The account.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "it lists what is held, and decides nothing"
+)]
 pub(crate) struct ProfileExport {
     id: i64,
     name: String,
@@ -60,6 +84,8 @@ pub(crate) struct ProfileExport {
     is_self_registered: bool,
     has_password: bool,
     password_changed_at: Option<Timestamp>,
+    has_short_password: bool,
+    factors_changed_at: Option<Timestamp>,
     is_active: bool,
     avatar_url: Option<String>,
     version: i64,
@@ -83,6 +109,9 @@ pub(crate) struct SessionExport {
     id: String,
     is_current: bool,
     created_at: Timestamp,
+    /// By what one last proved who one is, as the claim `amr` has it.
+    methods: Vec<String>,
+    authenticated_at: Timestamp,
     last_seen_at: Timestamp,
     expires_at: Timestamp,
     ended_at: Option<Timestamp>,
@@ -147,6 +176,11 @@ async fn show(
 
 fn view_of(export: Export, current: SessionId, audit_logs: TrailExport) -> ExportView {
     let sessions = export.sessions.into_iter();
+    let codes = export.recovery_codes.iter().copied();
+    let good = codes.clone().filter(|code| code.used_at.is_none());
+    let passkeys = export.passkeys.into_iter();
+    let api_keys = export.api_keys.into_iter();
+    let invitations = export.invitations.into_iter();
     let user = export.user;
     ExportView {
         exported_at: Timestamp(export.exported_at),
@@ -158,6 +192,8 @@ fn view_of(export: Export, current: SessionId, audit_logs: TrailExport) -> Expor
             is_self_registered: export.is_self_registered,
             has_password: export.has_password,
             password_changed_at: export.password_changed_at.map(Timestamp),
+            has_short_password: export.has_short_password,
+            factors_changed_at: export.factors_changed_at.map(Timestamp),
             is_active: user.is_active,
             avatar_url: user.avatar_url.map(|url| url.as_str().to_owned()),
             version: user.version,
@@ -167,6 +203,13 @@ fn view_of(export: Export, current: SessionId, audit_logs: TrailExport) -> Expor
         roles: export.roles.iter().map(role).collect(),
         sessions: sessions.map(|kept| session(kept, current)).collect(),
         email_change: export.email_change.as_ref().map(email_change),
+        second_factors: export.app.into_iter().map(FactorExport::from).collect(),
+        recovery_codes_left: good.count(),
+        recovery_codes: codes.map(RecoveryCodeExport::from).collect(),
+        passkeys: passkeys.map(PasskeyExport::from).collect(),
+        api_keys: api_keys.map(ApiKeyExport::from).collect(),
+        invitations: invitations.map(InvitationExport::from).collect(),
+        deletion: export.deletion.map(DeletionExport::from),
         audit_logs,
     }
 }
@@ -185,6 +228,8 @@ fn session(session: KeptSession, current: SessionId) -> SessionExport {
         id: session.id.to_string(),
         is_current: session.id == current,
         created_at: time(session.created_at),
+        methods: session.proof.methods.references(),
+        authenticated_at: time(session.proof.at),
         last_seen_at: time(session.last_seen_at),
         expires_at: time(session.expires_at),
         ended_at: session.ended_at.map(time),

@@ -8,18 +8,20 @@ use serde_json::Value;
 use usher_core::{
     Attempt, Connection, Result as CoreResult,
     factors::{self, Proved, Proving, State as Factor, Used},
+    mails::Mail,
     one_time::Token,
     passkeys::{self, ProvingPasskey},
     tokens::{self, Principal},
 };
-use usher_domain::{Action, Invalid, Method, Methods, PasswordAttempt};
+use usher_domain::{Action, Invalid, Language, Method, Methods, PasswordAttempt};
 
-use super::passkeys::OptionsView;
+use super::{challenge::notice, passkeys::OptionsView};
 use crate::{
     App, Code, Operations, Problem,
     access::{Challenged, Own, SignedIn},
     answer::{Shown, view},
     input::{Nothing, Object, Query, Repeatable, form},
+    origin::Spoken,
     problem::Place,
 };
 
@@ -96,6 +98,7 @@ async fn ask(
 async fn prove(
     State(app): State<App>,
     challenged: Challenged,
+    Spoken(language): Spoken,
     _: Query<Nothing>,
     sent: Repeatable<ProofForm>,
 ) -> Result<Shown<ProofView>, Problem> {
@@ -126,21 +129,23 @@ async fn prove(
     };
     let connection = app.database.connection().await?;
     let (good, refusal) = match code {
-        Some(code) => look(&app, &connection, (caller, attempt.as_ref()), &code).await?,
+        Some(code) => {
+            let looked = (code.as_str(), language);
+            look(&app, &connection, (caller, attempt.as_ref()), looked).await?
+        }
         None => (None, Code::EditConflict),
     };
-    let password = Methods::one(Method::Password);
-    let methods = if needs_code {
-        password.and(Method::OneTimeCode)
-    } else {
-        password
-    };
-    let none = Used::default();
+    let (shown, mail) = good.unwrap_or_default();
+    let mut methods = Methods::one(Method::Password);
+    if needs_code {
+        methods = methods.and(Method::OneTimeCode);
+    }
     let proving = Proving {
         principal: caller.principal(),
         checked,
-        used: needs_code.then(|| good.as_ref().unwrap_or(&none)),
+        used: needs_code.then_some(&shown),
         methods: &methods,
+        mail: mail.as_ref(),
     };
     let change = note(&connection, caller, &proving, attempt.as_ref());
     let proved = if checked.is_some() {
@@ -192,16 +197,23 @@ async fn note(
     factors::prove_again(connection, author, proving).await
 }
 
-/// Looks at a code, once its try was counted, and says what is wrong if it turns out to be no good.
+/// Looks at a code, once its try was counted, and says what is wrong if it turns out to be no good. With the code comes what its owner
+/// is told of it.
 async fn look(
     app: &App,
     connection: &Connection,
     (caller, attempt): (&SignedIn, Option<&Attempt>),
-    code: &str,
-) -> Result<(Option<Used>, Code), Problem> {
+    (code, language): (&str, Language),
+) -> Result<(Option<(Used, Option<Mail>)>, Code), Problem> {
     let user = caller.actor.user.id;
     match factors::count_try(connection, user, Factor::InForce, attempt).await? {
-        Some(tried) => Ok((tried.check(&app.secret, code)?, Code::InvalidCode)),
+        Some(tried) => {
+            let Some(good) = tried.check(&app.secret, code)? else {
+                return Ok((None, Code::InvalidCode));
+            };
+            let mail = notice(app, &tried, &good, language)?;
+            Ok((Some((good, mail)), Code::InvalidCode))
+        }
         None => Ok((None, Code::TooManyCodes)),
     }
 }
