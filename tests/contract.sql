@@ -193,6 +193,10 @@ deallocate contract;
 prepare contract (int8, int8) as select invitations.email, invitations.name, invitations.roles, invitations.invited_by = $1 as is_own, invitations.created_at, invitations.expires_at, invitations.accepted_at, invitations.revoked_at from invitations where invitations.id in ( select made.id from invitations as made where made.invited_by = $1 union all select got.id from users join invitations as got on got.email = users.email where users.id = $1 ) order by invitations.created_at desc, invitations.id desc limit $2;
 deallocate contract;
 
+-- export keys
+prepare contract (int8, int8) as select id, name, scopes, created_at, expires_at, last_used_at, rotated_at, revoked_at from api_keys where user_id = $1 order by created_at desc, id desc limit $2;
+deallocate contract;
+
 -- export passkeys
 prepare contract (int8) as select passkeys.id, passkeys.name, passkeys.credential_id, passkey_handles.handle, passkeys.sign_count, passkeys.is_syncable, passkeys.is_synced, passkeys.created_at, passkeys.last_used_at from passkeys left join passkey_handles on passkey_handles.user_id = passkeys.user_id where passkeys.user_id = $1 order by passkeys.created_at desc, passkeys.id;
 deallocate contract;
