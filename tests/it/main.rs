@@ -26,6 +26,7 @@ mod email_change_attacks;
 mod email_change_races;
 mod email_changes;
 mod enrolled;
+mod equal_work;
 mod export;
 mod factor_races;
 mod faults;

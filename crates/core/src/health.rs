@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{Connection, Result, row};
 
 /// The newest migration this build relies on. A newer schema is fine: migrations only expand what older builds use.
-pub const SCHEMA_VERSION: i64 = 20_261_126_193_000;
+pub const SCHEMA_VERSION: i64 = 20_261_126_200_000;
 
 /// What the database answered.
 #[derive(Clone, Copy, Debug)]
