@@ -98,6 +98,12 @@ impl Chromium {
         }
     }
 
+    /// Follows a link, of which the page may take something out of the address.
+    pub(crate) fn follow(&mut self, url: &str) {
+        self.call("Page.navigate", &json!({ "url": url }));
+        self.wait_for("document.readyState === 'complete'");
+    }
+
     /// Opens a page and waits until it is there.
     pub(crate) fn open(&mut self, url: &str) {
         self.call("Page.navigate", &json!({ "url": url }));

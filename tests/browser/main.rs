@@ -1,4 +1,4 @@
-//! Passkeys in a real browser: Chromium without a window, with a virtual authenticator, on a server that runs as it does anywhere.
+//! The pages in a real browser: Chromium without a window, with a virtual authenticator, on a server that runs as it does anywhere.
 //!
 //! They need Chromium on the path; `.ci/browser` installs it. The feature `browser` switches them on:
 //! `cargo test -p usher-tests --features browser --test browser`.
@@ -10,7 +10,7 @@ mod chromium;
 use chromium::Chromium;
 use serde_json::json;
 use usher_tests::{
-    PASSWORD, Person, TestApp,
+    PASSWORD, Person, TestApp, connect,
     processes::{
         Plain,
         process::{free_address, settings},
@@ -136,5 +136,70 @@ async fn an_authenticator_that_does_not_verify_its_user_makes_no_passkey() {
     );
     browser.wait_for("document.getElementById('outcome').textContent !== ''");
     assert_eq!(t.count("select count(*) from passkeys").await, 0);
+    drop(server);
+}
+
+/// Asks for a mail by the page of the sign-in, puts a known link in the place of the mailed one, and returns that.
+async fn ask_for_link(t: &TestApp, browser: &mut Chromium, page: &str) -> String {
+    browser.open(page);
+    browser.run(&format!(
+        "const form = document.getElementById('begin');
+        form.email.value = {:?};
+        form.requestSubmit();",
+        Person::Member.email()
+    ));
+    browser.wait_for("!document.getElementById('code').hidden");
+    let request = browser.value("JSON.parse(localStorage.getItem('usher.signIn')).requestToken");
+    let known = "update one_time_secrets
+        set secret_hash = sha256(sha256('a link') || decode(translate($1, '-_', '+/') || '=', 'base64'))
+        where purpose = 'sign-in'
+        returning translate(encode(sha256('a link'), 'base64'), '+/=', '-_')";
+    let request = request.as_str().unwrap();
+    let client = connect(t.url()).await;
+    let row = client.query_one(known, &[&request]).await.unwrap();
+    format!("{page}#token={}", row.get::<_, &str>(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_and_a_recovery_code_sign_in_where_the_mail_was_asked_for() {
+    let t = TestApp::start().await;
+    t.execute(
+        "update users set second_factors = '{totp}' where id = 4;
+        insert into totp_factors (user_id, sealed, confirmed_at) values (4, sha256('x') || sha256('y'), now());
+        insert into recovery_codes (user_id, code_hash)
+        values (4, sha256('usher recovery code v1' || int8send(4) || decode(repeat('00', 10), 'hex')))",
+    )
+    .await;
+    let (server, origin) = serve(&t).await;
+    let page = format!("{origin}/account/sign-in.html");
+    let mut browser = Chromium::start();
+    let link = ask_for_link(&t, &mut browser, &page).await;
+    // Another browser does not even ask for it.
+    let mut elsewhere = Chromium::start();
+    elsewhere.follow(&link);
+    elsewhere.wait_for("!document.getElementById('elsewhere').hidden");
+
+    browser.open("about:blank");
+    browser.follow(&link);
+    browser.wait_for("!document.getElementById('link').hidden");
+    assert_eq!(browser.value("location.hash"), "");
+    browser.run("document.querySelector('#link button').click()");
+    browser.wait_for("!document.getElementById('factor').hidden");
+    let begun = "select count(*) from sessions where methods = '{email,otp}'";
+    assert_eq!(t.count(begun).await, 0);
+    let enter = |code: &str| {
+        format!(
+            "const form = document.getElementById('factor');
+            form.code.value = {code:?};
+            form.requestSubmit();"
+        )
+    };
+    browser.run(&enter("bbbb-bbbb-bbbb-bbbb"));
+    browser.wait_for("document.getElementById('outcome').textContent !== ''");
+    assert_eq!(t.count(begun).await, 0);
+    browser.run(&enter("aaaa-aaaa-aaaa-aaaa"));
+    browser
+        .wait_for("document.getElementById('outcome').textContent.startsWith('You are signed in')");
+    assert_eq!(t.count(begun).await, 1);
     drop(server);
 }

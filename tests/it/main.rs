@@ -31,6 +31,7 @@ mod email_change_races;
 mod email_changes;
 mod endpoint_attacks;
 mod enrolled;
+mod equal_work;
 mod export;
 mod factor_races;
 mod faults;

@@ -55,7 +55,7 @@ pub struct NewAccount<'a> {
 /// Makes an account whose address is not verified yet, with a mail to verify it.
 ///
 /// Of an account that nobody has verified, the newest name and password count. One that is in use stays as it is, and its
-/// owner gets the other mail.
+/// owner gets the other mail. `register_user` of the database does the same work for each of them.
 pub async fn register(
     connection: &Connection,
     author: Author<'_>,
@@ -64,39 +64,20 @@ pub async fn register(
     mail: &Mail,
 ) -> Result<()> {
     let change = format!(
-        "made as (
-          insert into users (
-            name,
-            email,
-            password,
-            is_self_registered
-          )
-          values ($1, $2, $3, true)
-          on conflict (email) where deleted_at is null do update
-          set
-            name = excluded.name,
-            password = excluded.password,
-            version = users.version + 1,
-            updated_at = now()
-          where users.is_self_registered
-            and users.email_verified_at is null
-            and users.is_active
-          returning
-            id as user_id,
-            email as address
+        "holder as (
+          select
+            user_id,
+            address,
+            owner_id
+          from register_user($1, $2, $3)
         ),
-        holder as ({holder}),
         {issued},
         change as (
           select
-            coalesce(
-              holder.user_id,
-              (select id from users where email = $2 and deleted_at is null)
-            ) as entity_id,
+            holder.owner_id as entity_id,
             holder.user_id is not null as is_usual
           from holder
         )",
-        holder = or_nobody("made"),
         issued = issued(4, "holder"),
     );
     let (name, email, password) = (new.name.as_str(), new.email.as_str(), new.password.as_str());
