@@ -29,7 +29,10 @@ begin
     users.id,
     users.name,
     (users.ctid::text::point)[0] as page,
-    users.is_self_registered and users.email_verified_at is null and users.is_active as is_open
+    users.is_self_registered
+      and users.email_verified_at is null
+      and not users.was_verified
+      and users.is_active as is_open
   into owner
   from users
   where users.email = new_email
@@ -46,6 +49,7 @@ begin
       and users.deleted_at is null
       and users.is_self_registered
       and users.email_verified_at is null
+      and not users.was_verified
       and users.is_active
     returning
       users.id,

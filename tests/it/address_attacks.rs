@@ -6,8 +6,8 @@ use usher_domain::Template;
 use usher_tests::{Answer, Authenticator, Caller, PASSWORD, Person, TestApp};
 
 use crate::{
-    accounts::{NEW, newest_token},
-    enrolled,
+    accounts::{NEW, newest_token, register, verify},
+    enrolled, invitations,
     operations::{self, enough, state},
     passkeys,
 };
@@ -297,4 +297,51 @@ async fn attack_42_a_label_of_ascii_in_punycode_is_no_other_name() {
             assert_eq!(answer.faults(), ["/email email"], "{email}");
         }
     }
+}
+
+/// Whoever registered and verified has been in the account: another address by an administrator leaves it nobody's to register.
+#[tokio::test]
+async fn attack_by_registering_the_address_that_an_administrator_gave_to_somebody() {
+    let t = operations::start().await;
+    register(&t, NEW).await.expect(202);
+    verify(&t, json!({ "token": newest_token(&t).await }))
+        .await
+        .expect(204);
+    let user = t
+        .sql("select id from users where email = $1", &[&NEW])
+        .await;
+    let given = "given@example.com";
+    let form = json!({ "email": given });
+    t.admin()
+        .patch(&format!("/api/users/{user}"), form)
+        .await
+        .expect(200);
+    let state = "select jsonb_build_array(name, password, roles, version) from users where email = 'given@example.com'";
+    let before = t.sql(state, &[]).await;
+
+    let form = json!({ "name": "Mallory", "email": given, "password": "quite another password" });
+    t.anonymous()
+        .post("/api/auth/register", form)
+        .await
+        .expect(202);
+    let mails = t.mails().await;
+    assert_eq!(mails.last().unwrap().subject, "You have an account already");
+    let admin = t.admin();
+    let invited = invitations::invite(&admin, given, &["user"]).await;
+    assert_eq!(invited.problem(409), "email-taken");
+    assert_eq!(t.sql(state, &[]).await, before);
+    t.anonymous()
+        .sign_in(given, "quite another password")
+        .await
+        .problem(401);
+    // The owner verifies it by a mail of the own.
+    let form = json!({ "email": given });
+    t.anonymous()
+        .post("/api/auth/resend", form)
+        .await
+        .expect(202);
+    verify(&t, json!({ "token": newest_token(&t).await }))
+        .await
+        .expect(204);
+    t.anonymous().sign_in(given, PASSWORD).await.expect(200);
 }

@@ -191,6 +191,7 @@ async fn attack_on_the_owner_by_the_paths_of_administrators() {
         machine.put("/api/users/1/roles", roles).await,
         machine.delete("/api/users/1").await,
         machine.delete("/api/users/1/sessions").await,
+        machine.get("/api/users/1/sessions").await,
     ] {
         assert_eq!(refused.problem(403), "session-required");
     }

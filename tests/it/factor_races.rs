@@ -182,8 +182,10 @@ async fn who_looks_at_a_recovery_code_first_and_writes_afterwards_lets_more_than
     enrol(&t, Person::Member).await;
     can_be_lost(
         &t,
-        "alter table recovery_codes disable trigger user; update recovery_codes set used_at = null",
-        "select bool_and(used_at is null) from recovery_codes",
+        "alter table recovery_codes disable trigger user; delete from recovery_codes
+        where code_hash <> (select code_hash from recovery_codes order by code_hash limit 1);
+        update recovery_codes set used_at = null",
+        "select used_at is null from recovery_codes",
         "update recovery_codes set used_at = now()",
     )
     .await;

@@ -35,8 +35,11 @@ async fn issue(t: &TestApp, purpose: Purpose, email: &Email) -> OneTime {
     let author = Author::nobody(&origin);
     if purpose == Purpose::VerifyEmail {
         // So that it may register once more.
-        t.execute("update users set email_verified_at = null where is_self_registered")
-            .await;
+        t.execute(
+            "update users set email_verified_at = null where is_self_registered;
+            update users set was_verified = false",
+        )
+        .await;
         let new = NewAccount {
             name: &Name::parse("Ada").unwrap(),
             email,

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 use time::Duration;
 use usher_tests::{PASSWORD, Person, TestApp};
 
+use crate::{
+    challenges::{half, meet},
+    enrolled::enrol,
+};
+
 const PATH: &str = "/api/auth/reauthenticate";
 
 /// Returns what an access token says.
@@ -94,4 +99,25 @@ async fn a_proof_that_is_sent_again_is_noted_once() {
             .expect(200);
     }
     assert_eq!(t.audit().await.len(), 1);
+}
+
+/// What one session proved says nothing of another one, although the request is the same and has the same key.
+#[tokio::test]
+async fn attack_by_sending_the_proof_of_one_session_in_another() {
+    let t = TestApp::start().await;
+    let enrolled = enrol(&t, Person::Member).await;
+    let mut sessions = Vec::new();
+    for code in &enrolled.codes[..2] {
+        let challenge = half(&t, Person::Member).await;
+        let session = meet(&t, &challenge, code).await.expect(200);
+        let token = session["accessToken"].as_str().unwrap();
+        let caller = t.anonymous().with_token(token);
+        sessions.push(caller.with_header("idempotency-key", "the-key-of-a-proof"));
+    }
+    let form = json!({ "password": PASSWORD, "code": enrolled.codes[2] });
+    let proved = sessions[0].post(PATH, form.clone()).await.expect(200);
+    let again = sessions[0].post(PATH, form.clone()).await.expect(200);
+    assert_eq!(claims(&proved)["auth_time"], claims(&again)["auth_time"]);
+    let elsewhere = sessions[1].post(PATH, form).await;
+    assert_eq!(elsewhere.problem(401), "invalid-code");
 }

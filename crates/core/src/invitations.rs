@@ -15,7 +15,7 @@ use crate::{
     mails::Mail,
     one_time::Token,
     row,
-    users::{MUST_VERIFY, grant_guard, spellings},
+    users::{IS_UNCLAIMED, grant_guard, spellings},
 };
 
 mod accept;
@@ -149,7 +149,7 @@ fn taken(email: &str) -> String {
             from users
             where users.email = {email}
               and users.deleted_at is null
-              and not {MUST_VERIFY}"
+              and not {IS_UNCLAIMED}"
     )
 }
 

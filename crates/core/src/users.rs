@@ -23,6 +23,11 @@ pub use list::{Count, ListUsers, count, list};
 pub(crate) const MUST_VERIFY: &str =
     "(users.is_self_registered and users.email_verified_at is null)";
 
+/// Tells in a statement whether nobody has ever been in an account: somebody registered it and no address of it was verified.
+/// Whoever registers or accepts an invitation next gets it.
+pub(crate) const IS_UNCLAIMED: &str =
+    "(users.is_self_registered and users.email_verified_at is null and not users.was_verified)";
+
 /// A user with the permissions held, as somebody who acts on the user needs to know.
 #[derive(Clone, Debug)]
 pub struct Subject {

@@ -8,7 +8,7 @@ use usher_domain::{
 use super::roles;
 use crate::{
     Author, Connection, Error, Result, connection::Parameter, one_time::Token,
-    passwords::PasswordHash, row, users::MUST_VERIFY,
+    passwords::PasswordHash, row, users::IS_UNCLAIMED,
 };
 
 /// An invitation that its token finds.
@@ -156,7 +156,7 @@ fn statement() -> String {
           where users.email = invitation.email
             and users.deleted_at is null
             and users.is_active
-            and {MUST_VERIFY}
+            and {IS_UNCLAIMED}
           returning users.id
         ),
         made as (

@@ -104,6 +104,11 @@ pub struct Named<P> {
 }
 
 impl<P: Grant> Named<P> {
+    /// Tells whether it is this user.
+    pub(crate) fn is(&self, user: UserId) -> bool {
+        self.id == Some(user)
+    }
+
     /// Returns the user.
     pub(crate) async fn user(&self) -> Result<User, Problem> {
         let find = |connection: Arc<Connection>| async move {

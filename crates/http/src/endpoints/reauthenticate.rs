@@ -103,7 +103,8 @@ async fn prove(
     sent: Repeatable<ProofForm>,
 ) -> Result<Shown<ProofView>, Problem> {
     let caller = &challenged.caller;
-    let attempt = sent.attempt(&app, &caller.sender());
+    // What one session proved is not shown to another one.
+    let attempt = sent.attempt(&app, &format!("session {}", caller.session.id));
     let ProofForm {
         password,
         code,

@@ -130,6 +130,10 @@ async fn list_of_user(
     };
     let (actor, rows) = named.read(list).await?;
     let rows = rows.ok_or(Code::UserNotFound)?;
+    // The own sessions are for the owner alone, by whatever path.
+    if actor.key().is_some() && named.is(actor.user.id) {
+        return Err(Problem::from(Code::SessionRequired).by(&actor));
+    }
     Ok(listed(&app, &uri, rows, actor.session()))
 }
 

@@ -1,9 +1,6 @@
 //! `/api/users`: finding, creating, changing and removing users.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use axum::extract::State;
 use http::Uri;
@@ -272,19 +269,22 @@ async fn change(
 ) -> Result<Shown<UserView>, Problem> {
     let attempt = sent.attempt(&app, &target.caller.sender());
     let form = sent.form;
-    let is_barred = AtomicBool::new(false);
-    let patch = |before: &User| {
-        is_barred.store(
-            form.is_active == Some(false) && !before.is_active,
-            Ordering::Relaxed,
-        );
-        User {
-            name: form.name.clone().unwrap_or_else(|| before.name.clone()),
-            email: form.email.clone().unwrap_or_else(|| before.email.clone()),
-            is_active: form.is_active.unwrap_or(before.is_active),
-            avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
-            ..before.clone()
+    let before = match target.user {
+        // The own deletion of the owner has done that before, and the link of its mail is to bring nobody back: it is void first, and
+        // then there is another look at the user.
+        Some(user) if form.is_active == Some(false) && !user.is_active => {
+            let connection = app.database.connection().await?;
+            accounts::bar_restoration(&connection, target.caller.author(), user.id).await?;
+            users::find(&connection, user.id).await?
         }
+        user => user,
+    };
+    let patch = |before: &User| User {
+        name: form.name.clone().unwrap_or_else(|| before.name.clone()),
+        email: form.email.clone().unwrap_or_else(|| before.email.clone()),
+        is_active: form.is_active.unwrap_or(before.is_active),
+        avatar_url: form.avatar_url.clone().or(before.avatar_url.clone()),
+        ..before.clone()
     };
     let edit = Edit {
         caller: &target.caller,
@@ -292,12 +292,7 @@ async fn change(
         if_match: &if_match,
         attempt: attempt.as_ref(),
     };
-    let user = edit::run(&app, &edit, target.user, patch).await?;
-    // Whom the owner's own deletion has deactivated before is not to come back by the link of that.
-    if is_barred.into_inner() {
-        let connection = app.database.connection().await?;
-        accounts::bar_restoration(&connection, target.caller.author(), user.id).await?;
-    }
+    let user = edit::run(&app, &edit, before, patch).await?;
     Ok(shown(&user))
 }
 
