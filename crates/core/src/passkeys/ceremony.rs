@@ -104,3 +104,38 @@ async fn begin(
         options: question.options,
     })
 }
+
+/// Writes what uses a ceremony up and moves the counter of the passkey on, both or neither, as two common table expressions that
+/// lean on `account`. The six parameters from `first` on are the hash of the token, the purpose, the passkey, what is kept of it, its
+/// counter, and whether it is synced. `only` is what else has to hold of the ceremony, beginning with `and`.
+pub(super) fn use_up(first: usize, only: &str) -> String {
+    let [hash, purpose, passkey, credential, count, synced] =
+        std::array::from_fn(|index| first + index);
+    format!(
+        "ceremony as (
+          update passkey_ceremonies
+          set used_at = now()
+          from account
+          where passkey_ceremonies.token_hash = ${hash}
+            and passkey_ceremonies.purpose = ${purpose}
+            {only}
+            and passkey_ceremonies.used_at is null
+            and passkey_ceremonies.expires_at > now()
+          returning passkey_ceremonies.purpose
+        ),
+        passkey as (
+          update passkeys
+          set
+            credential = ${credential},
+            sign_count = ${count},
+            is_synced = ${synced},
+            last_used_at = now()
+          from account
+          cross join ceremony
+          where passkeys.id = ${passkey}
+            and passkeys.user_id = account.id
+            and (passkeys.sign_count < ${count} or (passkeys.sign_count = 0 and ${count} = 0))
+          returning passkeys.id as passkey_id
+        ),"
+    )
+}

@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 use usher_domain::{Action, Ceremony, Entity, Event, Method};
 use uuid::Uuid;
 
+use super::ceremony::use_up;
 use crate::{
     Attempt, Author, Connection, RelyingParty, Result,
     connection::Parameter,
@@ -133,7 +134,14 @@ async fn find(
 }
 
 /// The parameters are those of [`note`], in the order it sends them.
-const NOTE: &str = "account as (
+fn note_statement() -> String {
+    let used = use_up(
+        3,
+        "and passkey_ceremonies.user_id = account.id
+            and passkey_ceremonies.session_id = $2",
+    );
+    format!(
+        "account as (
           select id
           from users
           where id = $1
@@ -141,49 +149,27 @@ const NOTE: &str = "account as (
             and deleted_at is null
           for no key update
         ),
-        ceremony as (
-          update passkey_ceremonies
-          set used_at = now()
-          from account
-          where passkey_ceremonies.token_hash = $3
-            and passkey_ceremonies.purpose = $4
-            and passkey_ceremonies.user_id = account.id
-            and passkey_ceremonies.session_id = $2
-            and passkey_ceremonies.used_at is null
-            and passkey_ceremonies.expires_at > now()
-          returning passkey_ceremonies.purpose
-        ),
-        passkey as (
-          update passkeys
-          set
-            credential = $6,
-            sign_count = $7,
-            is_synced = $8,
-            last_used_at = now()
-          from account
-          cross join ceremony
-          where passkeys.id = $5
-            and passkeys.user_id = account.id
-            and (passkeys.sign_count < $7 or (passkeys.sign_count = 0 and $7 = 0))
-          returning passkeys.user_id
-        ),
+        {used}
         change as (
           update sessions
           set
             authenticated_at = now(),
             methods = $9
           from passkey
+          cross join account
           where sessions.id = $2
-            and sessions.user_id = passkey.user_id
+            and sessions.user_id = account.id
             and sessions.ended_at is null
             and sessions.expires_at > now()
           returning
-            passkey.user_id as entity_id,
+            account.id as entity_id,
             sessions.id as session_id,
             sessions.methods,
             sessions.authenticated_at,
             sessions.authenticated_at as issued_at
-        )";
+        )"
+    )
+}
 
 /// Uses up the ceremony and moves the counter on in the statement that notes the proof: of several at once, one gets there.
 async fn note(
@@ -210,7 +196,13 @@ async fn note(
     let event = Event::new(Action::Reauthenticate, Entity::User)
         .with_payload(json!({ "passkeyId": passkey }));
     let changed = connection
-        .change_once("prove by passkey", author, &event, NOTE, parameters)
+        .change_once(
+            "prove by passkey",
+            author,
+            &event,
+            &note_statement(),
+            parameters,
+        )
         .await?;
     changed.as_ref().map(Proved::read).transpose()
 }

@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 use usher_domain::{Action, Ceremony, Entity, Event, Method, Methods, Origin, UserId};
 use uuid::Uuid;
 
+use super::ceremony::use_up;
 use crate::{
     Attempt, Author, Connection, RelyingParty, Result,
     connection::Parameter,
@@ -184,30 +185,7 @@ async fn start(
         is_open_to_unverified: false,
         payload: Some(("passkeyId", json!(used.passkey))),
         condition: "",
-        proof: "ceremony as (
-          update passkey_ceremonies
-          set used_at = now()
-          from account
-          where passkey_ceremonies.token_hash = $8
-            and passkey_ceremonies.purpose = $9
-            and passkey_ceremonies.used_at is null
-            and passkey_ceremonies.expires_at > now()
-          returning passkey_ceremonies.purpose
-        ),
-        passkey as (
-          update passkeys
-          set
-            credential = $11,
-            sign_count = $12,
-            is_synced = $13,
-            last_used_at = now()
-          from account
-          cross join ceremony
-          where passkeys.id = $10
-            and passkeys.user_id = account.id
-            and (passkeys.sign_count < $12 or (passkeys.sign_count = 0 and $12 = 0))
-          returning passkeys.id as passkey_id
-        ),",
+        proof: &use_up(8, ""),
         join: "
           cross join passkey",
         parameters: vec![
