@@ -1,6 +1,9 @@
 //! Signing in by mail: with a link or a code, on the device that asked for it.
 
 use serde_json::{Value, json};
+use usher_core::one_time::{Shown, Token};
+use usher_domain::{Email, Purpose};
+use usher_http::App;
 use usher_tests::{Answer, PASSWORD, TestApp};
 
 use crate::accounts::{NEW, bare, newest_code, newest_token, register};
@@ -24,6 +27,19 @@ impl Mailed {
 
     pub(crate) fn by_code(&self) -> Value {
         json!({ "email": self.email, "code": self.code, "requestToken": self.request })
+    }
+
+    /// What is shown to the core, below HTTP and its limits.
+    pub(crate) fn shown(&self, app: &App, is_code: bool) -> Shown {
+        let request = Token::parse(&self.request).unwrap();
+        if is_code {
+            let email = Email::parse(&self.email).unwrap();
+            let typed = (self.code.as_str(), &request);
+            Shown::bound_code(&app.secret, Purpose::SignIn, &email, typed)
+        } else {
+            let token = Token::parse(&self.token).unwrap();
+            Shown::bound_token(Purpose::SignIn, &token, &request)
+        }
     }
 }
 

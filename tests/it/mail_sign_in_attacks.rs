@@ -3,8 +3,6 @@
 use http::Method;
 use serde_json::json;
 use usher_core::accounts::{self, Redemption};
-use usher_core::one_time::{Shown, Token};
-use usher_domain::Purpose;
 use usher_tests::{PASSWORD, Person, TestApp};
 
 use crate::{
@@ -269,18 +267,9 @@ async fn of_sixteen_who_sign_in_with_the_same_link_or_code_one_does() {
     .await;
     for round in 0..rounds(ROUNDS) {
         let mailed = mailed(&t, MEMBER).await;
-        let token = Token::parse(&mailed.token).unwrap();
-        let request = Token::parse(&mailed.request).unwrap();
         let count = winners(|number| {
-            let is_code = number.is_multiple_of(4);
             let app = t.app.clone();
-            let shown = if is_code {
-                let email = usher_domain::Email::parse(MEMBER).unwrap();
-                let typed = (mailed.code.as_str(), &request);
-                Shown::bound_code(&app.secret, Purpose::SignIn, &email, typed)
-            } else {
-                Shown::bound_token(Purpose::SignIn, &token, &request)
-            };
+            let shown = mailed.shown(&app, number.is_multiple_of(4));
             async move {
                 let connection = app.database.connection().await.unwrap();
                 let is_left = shown.count_try(&connection).await.unwrap();
